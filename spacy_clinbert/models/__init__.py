@@ -1,0 +1,1 @@
+"""Thinc and PyTorch models: encoders and heads."""

@@ -1,0 +1,1 @@
+"""Generators that write synthetic corpora in their native formats."""

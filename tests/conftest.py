@@ -1,0 +1,16 @@
+"""What all tests share: the folder of open data, and where its absence is said."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of open data and golden outputs; tests that ask for it are marked `external`."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no open data: set CLINBERT_SHARED to the folder that holds data/ and golden/ (looked in {SHARED.name})")
+    return SHARED
