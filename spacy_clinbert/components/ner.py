@@ -1,0 +1,258 @@
+"""`clinbert_ner`: named entities by token classification, as in the BERT papers."""
+
+import warnings
+from collections import Counter
+from itertools import islice
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+import numpy as np
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
+
+from ..errors import ClinbertError
+from ..models.tag_decoding import DECODINGS, Mention, decode, find_mentions, softmax, tag_names
+from ..models.wordpieces import has_text
+from .extensions import register_extensions
+
+SPANS_KEY = "clinbert_ner"
+# How many Docs the model sees to infer its shapes.
+SAMPLE = 10
+
+DEFAULT_CONFIG_STR = """
+[model]
+@architectures = "spacy_clinbert.TokenClassifier.v1"
+
+[model.tok2vec]
+@architectures = "spacy_clinbert.NoteEncoder.v1"
+name = "bio-clinicalbert"
+
+[scorer]
+@scorers = "spacy_clinbert.seqeval_scorer.v1"
+"""
+DEFAULTS = Config().from_str(DEFAULT_CONFIG_STR)
+
+
+@Language.factory(
+    "clinbert_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
+    default_config={"model": DEFAULTS["model"], "decoding": "viterbi", "scorer": DEFAULTS["scorer"]},
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None, "ents_conll_f": 0.0},
+)
+def make_ner(
+    nlp: Language, name: str, model: Model[List[Doc], List[Floats2d]], decoding: str, scorer: Optional[Callable]
+) -> "ClinbertNer":
+    """Make the component.
+
+    model (Model[List[Doc], List[Floats2d]]): logits per token, such as `spacy_clinbert.TokenClassifier.v1`.
+    decoding (str): "viterbi" over legal IOB2 transitions, or "argmax", as the papers.
+    scorer (Optional[Callable]): the scoring method.
+    RETURNS (ClinbertNer): the component.
+    """
+    return ClinbertNer(nlp.vocab, model, name, decoding=decoding, scorer=scorer)
+
+
+class ClinbertNer(TrainablePipe):
+    """Tag tokens with IOB2, write mentions to `doc.ents` and, with scores, to `doc.spans["clinbert_ner"]`.
+
+    Entities that earlier components set stay; predictions that overlap them are left in the span group only.
+
+    vocab (Vocab): the pipeline's vocabulary.
+    model (Model[List[Doc], List[Floats2d]]): logits per token.
+    name (str): the component's name.
+    decoding (str): "viterbi" or "argmax".
+    scorer (Optional[Callable]): the scoring method.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], List[Floats2d]],
+        name: str = "clinbert_ner",
+        *,
+        decoding: str = "viterbi",
+        scorer: Optional[Callable] = None,
+    ) -> None:
+        if decoding not in DECODINGS:
+            raise ClinbertError(f'clinbert_ner: decoding = "{decoding}" is unknown: give one of {", ".join(DECODINGS)}')
+        register_extensions()
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.decoding = decoding
+        self.scorer = scorer
+        self.cfg: Dict[str, Any] = {"labels": []}
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """The entity labels."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """What `spacy init labels` writes and `initialize` takes."""
+        return list(self.cfg["labels"])
+
+    def add_label(self, label: str) -> int:
+        """Add an entity label before the model is initialized.
+
+        label (str): the label.
+        RETURNS (int): 0 if it was present, else 1.
+        RAISES (ClinbertError): if the model has its outputs already.
+        """
+        if label in self.labels:
+            return 0
+        if self.model.get_ref("output_layer").has_dim("nO"):
+            raise ClinbertError(f"{self.name}: label {label!r} comes after the model was initialized: give all labels to initialize")
+        self.cfg["labels"].append(label)
+        return 1
+
+    def predict(self, docs: Iterable[Doc]) -> List[List[Mention]]:
+        """Find the mentions of Docs without changing them; positions are token indices.
+
+        docs (Iterable[Doc]): the documents.
+        RETURNS (List[List[Mention]]): the mentions of each.
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [[] for _ in docs]
+        logits = self.model.predict(docs)
+        return [self._find(doc, self.model.ops.to_numpy(rows)) for doc, rows in zip(docs, logits)]
+
+    def _find(self, doc: Doc, logits: np.ndarray) -> List[Mention]:
+        # Tokens without wordpieces are passed over, so that a line end inside a mention does not cut it in two.
+        places = [token.i for token in doc if has_text(token.text)]
+        if not places:
+            return []
+        probabilities = softmax(logits[places])
+        mentions = find_mentions(decode(probabilities, self.decoding), probabilities)
+        return [m._replace(start=places[m.start], end=places[m.end - 1] + 1) for m in mentions]
+
+    def set_annotations(self, docs: Iterable[Doc], scores: Sequence[List[Mention]]) -> None:
+        """Write mentions to Docs.
+
+        docs (Iterable[Doc]): the documents.
+        scores (Sequence[List[Mention]]): what `predict` found.
+        """
+        for doc, mentions in zip(docs, scores):
+            spans = [Span(doc, m.start, m.end, label=self.labels[m.label]) for m in mentions]
+            attrs = {"scores": [m.score for m in mentions], "well_formed": [m.well_formed for m in mentions]}
+            doc.spans[SPANS_KEY] = SpanGroup(doc, name=SPANS_KEY, attrs=attrs, spans=spans)
+            taken = {i for ent in doc.ents for i in range(ent.start, ent.end)}
+            doc.set_ents([*doc.ents, *(s for s in spans if taken.isdisjoint(range(s.start, s.end)))], default="outside")
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch. The backward pass always runs, since a shared encoder waits for that of its last listener.
+
+        examples (Iterable[Example]): predicted and gold Docs.
+        drop (float): dropout of the head.
+        sgd (Optional[Optimizer]): the optimizer, or None to accumulate gradients.
+        losses (Optional[Dict[str, float]]): losses by component, added to.
+        RETURNS (Dict[str, float]): the losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ClinbertNer.update")
+        set_dropout_rate(self.model, drop)
+        logits, backprop = self.model.begin_update([example.predicted for example in examples])
+        loss, d_logits = self.get_loss(examples, logits)
+        backprop(d_logits)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+        """Cross-entropy, the mean over all tokens of the batch that have text and a gold tag.
+
+        examples (Iterable[Example]): predicted and gold Docs.
+        scores (List[Floats2d]): logits, shape (len(doc), tags) per Doc.
+        RETURNS (Tuple[float, List[Floats2d]]): the loss and its gradient.
+        """
+        gold = [self._gold_tags(example) for example in examples]
+        total = sum(int((tags >= 0).sum()) for tags in gold)
+        loss, gradients = 0.0, []
+        for tags, logits in zip(gold, scores):
+            known = np.flatnonzero(tags >= 0)
+            gradient = np.zeros(logits.shape, dtype="float32")
+            if len(known):
+                probabilities = softmax(self.model.ops.to_numpy(logits)[known])
+                loss -= float(np.log(np.maximum(probabilities[np.arange(len(known)), tags[known]], 1e-30)).sum()) / total
+                probabilities[np.arange(len(known)), tags[known]] -= 1.0
+                gradient[known] = probabilities / total
+            gradients.append(self.model.ops.asarray_f(gradient))
+        return loss, gradients
+
+    def _gold_tags(self, example: Example) -> np.ndarray:
+        """The gold tag of each predicted token, -1 where there is none to learn: shape (len(predicted),)."""
+        index = {tag: i for i, tag in enumerate(tag_names(self.labels))}
+        tags = np.full(len(example.predicted), -1, dtype=np.int64)
+        for token, tag in zip(example.predicted, example.get_aligned_ner()):
+            if tag is not None and has_text(token.text):
+                # BILUO's last and unit tags are I and B here; a label that was not asked for is outside.
+                iob = tag.replace("L-", "I-", 1).replace("U-", "B-", 1) if tag[0] in "LU" else tag
+                tags[token.i] = index.get(iob, 0)
+        return tags
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Sequence[str]] = None,
+    ) -> None:
+        """Collect the labels, say which gold entities cannot be learned, and shape the model.
+
+        get_examples (Callable[[], Iterable[Example]]): gives the training data.
+        nlp (Optional[Language]): the pipeline.
+        labels (Optional[Sequence[str]]): the labels, from `spacy init labels`; None to take those of the data.
+        RAISES (ClinbertError): if there are no labels.
+        """
+        validate_get_examples(get_examples, "ClinbertNer.initialize")
+        if labels is None:
+            found, dropped, n_docs = survey(get_examples())
+            report_dropped(self.name, dropped, sum(found.values()), n_docs)
+            labels = sorted(found)
+        for label in labels:
+            self.add_label(label)
+        if not self.labels:
+            raise ClinbertError(f"{self.name}: the training data holds no entities: check the corpus, or give labels to initialize")
+        docs = [example.predicted for example in islice(get_examples(), SAMPLE)]
+        width = len(tag_names(self.labels))
+        sample = [self.model.ops.alloc2f(len(doc), width) for doc in docs]
+        self.model.initialize(X=docs or None, Y=sample or None)
+
+
+def survey(examples: Iterable[Example]) -> Tuple[Counter, int, int]:
+    """Count the entities of the data by label, those that do not fall on token bounds, and the Docs that hold such."""
+    found: Counter = Counter()
+    dropped = n_docs = 0
+    for example in examples:
+        ents = example.reference.ents
+        found.update(ent.label_ for ent in ents)
+        lost = len(ents) - len(example.get_aligned_spans_y2x(ents, allow_overlap=False))
+        dropped += lost
+        n_docs += lost > 0
+    return found, dropped, n_docs
+
+
+def report_dropped(name: str, dropped: int, total: int, n_docs: int) -> None:
+    """Warn of gold entities that cannot be learned; silence would hide them in the score."""
+    if dropped:
+        warnings.warn(
+            f"{name}: {dropped} of {total} gold entities in {n_docs} documents do not fall on token bounds and are not learned; "
+            "convert the corpus with the tokenizer of the pipeline",
+            stacklevel=3,
+        )

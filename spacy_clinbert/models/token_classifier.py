@@ -1,0 +1,34 @@
+"""`spacy_clinbert.TokenClassifier.v1`: one linear layer over the rows of any tok2vec."""
+
+from typing import List, Optional, Tuple
+
+import numpy
+from spacy import registry
+from spacy.tokens import Doc
+from thinc.api import Dropout, Linear, Model, Ops, chain, with_array
+from thinc.types import Floats2d
+
+# BERT's initializer_range (Devlin et al. 2019, `BertConfig`).
+BERT_DEVIATION = 0.02
+
+
+@registry.architectures("spacy_clinbert.TokenClassifier.v1")
+def TokenClassifier(
+    tok2vec: Model[List[Doc], List[Floats2d]], nO: Optional[int] = None
+) -> Model[List[Doc], List[Floats2d]]:
+    """Build the head of the BERT papers: dropout and one linear layer, giving one logit per token and tag.
+
+    tok2vec (Model[List[Doc], List[Floats2d]]): rows per token: our encoders, a listener, or any of spaCy's.
+    nO (Optional[int]): number of tags; inferred from the data.
+    RETURNS (Model[List[Doc], List[Floats2d]]): logits of shape (len(doc), nO) per Doc; the dropout is `training.dropout`.
+    """
+    output = Linear(nO, init_W=bert_init)
+    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(Dropout(), output)))
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", output)
+    return model
+
+
+def bert_init(ops: Ops, shape: Tuple[int, ...]) -> Floats2d:
+    """Normal weights of BERT's deviation: from zeros, no gradient reaches the encoder in the first steps."""
+    return ops.asarray_f(numpy.random.normal(0.0, BERT_DEVIATION, size=shape).astype("float32"))

@@ -1,0 +1,200 @@
+"""The bridge between a Hugging Face encoder and Thinc: forward and backward in bounded memory, device, threads, serialization."""
+
+import copy
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Sequence, Union
+
+import srsly
+from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
+from thinc.shims.shim import Shim
+from thinc.types import Floats2d
+
+from .batches import MicroBatch
+from .checkpoints import freeze, from_files, max_positions, read_checkpoint, set_dropout, to_files
+from .wordpieces import Wordpieces
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How an encoder runs; none of it is saved with the weights, so that a config can change it at load.
+
+    device (str): "auto", "cpu" or a torch device such as "cuda:0".
+    mixed_precision (str): "no", "bf16" or "fp16".
+    dropout (Optional[float]): the encoder's own dropout; None leaves what its configuration says.
+    freeze_layers (int): how many layers from below, with the embeddings, get no gradient; 0 for none.
+    max_batch_pieces (int): above so many padded wordpieces, a training batch is computed again in the backward pass.
+    """
+
+    device: str
+    mixed_precision: str
+    dropout: Optional[float]
+    freeze_layers: int
+    max_batch_pieces: int
+
+
+class TransformerShim(PyTorchShim):
+    """A Hugging Face encoder with its tokenizer, as Thinc's model sees it; empty until `load` or `from_bytes`.
+
+    settings (RunSettings): how it runs.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(None, grad_scaler=PyTorchGradScaler(enabled=settings.mixed_precision == "fp16"))
+        self.settings = settings
+        self.pieces: Optional[Wordpieces] = None
+        self.warned = False
+        self._process = os.getpid()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether weights are present."""
+        return self._model is not None
+
+    @property
+    def width(self) -> int:
+        """Width of the encoder's rows."""
+        return int(self._model.config.hidden_size)
+
+    @property
+    def max_positions(self) -> int:
+        """The longest sequence, special pieces included, that the encoder has positions for."""
+        return max_positions(self._model)
+
+    @property
+    def trained_length(self) -> int:
+        """The length of sequence, special pieces included, that the encoder was trained at."""
+        return int(self.cfg["trained_length"])
+
+    def load(self, name: str) -> None:
+        """Read an encoder by catalogue alias, hub id or folder."""
+        checkpoint = read_checkpoint(name)
+        self.cfg = {"name": name, "trained_length": checkpoint.trained_length}
+        self._settle(checkpoint.model, checkpoint.tokenizer)
+
+    def rows(self, batches: Sequence[MicroBatch], n_rows: int, is_train: bool) -> tuple[Floats2d, Callable]:
+        """Run micro-batches through the encoder and collect one row per token.
+
+        batches (Sequence[MicroBatch]): what goes through together.
+        n_rows (int): number of tokens; those that no micro-batch feeds get zeros.
+        is_train (bool): whether a backward pass follows.
+        RETURNS (Tuple[Floats2d, Callable]): the rows, shape (n_rows, width), and a callback that takes their gradient.
+        """
+        import torch
+
+        self._mind_the_fork()
+        self._model.train(is_train)
+        # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
+        recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
+        with torch.set_grad_enabled(is_train):
+            parts = [self._run(batch, recompute) for batch in batches]
+            rows = torch.zeros(n_rows, self.width, device=self.device)
+            if parts:
+                places = torch.cat([places for places, _ in parts])
+                rows = rows.index_add(0, places, torch.cat([values for _, values in parts]))
+
+        def backprop(d_rows: Floats2d) -> None:
+            if rows.requires_grad:
+                gradient = xp2torch(d_rows, device=self.device)
+                torch.autograd.backward((rows,), (self._grad_scaler.scale(gradient),))
+
+        return torch2xp(rows, ops=get_current_ops()), backprop
+
+    def _run(self, batch: MicroBatch, recompute: bool) -> tuple[Any, Any]:
+        """One micro-batch: the places of its rows among all tokens, and the rows."""
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        def to_torch(array: Any) -> Any:
+            return torch.from_numpy(array).to(self.device)
+
+        ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
+
+        def encode(ids: Any, mask: Any) -> Any:
+            with self._autocast():
+                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+            return hidden.reshape(-1, hidden.shape[-1])[picks].float() * weights[:, None]
+
+        values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
+        return to_torch(batch.rows), values
+
+    def _autocast(self) -> Any:
+        """Mixed precision on whatever device the encoder is; Thinc's own autocast knows CUDA only."""
+        import torch
+
+        if self.settings.mixed_precision == "no":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.settings.mixed_precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def _mind_the_fork(self) -> None:
+        """In a forked worker, leave the parent's thread pool alone: it does not exist there, and waiting for it hangs for ever."""
+        if self._process != os.getpid():
+            import torch
+
+            torch.set_num_threads(1)
+            self._process = os.getpid()
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Update the weights with Thinc's optimizer, wherever it keeps its state.
+
+        optimizer (Optimizer): called with the key (shim id, parameter name).
+        """
+        parameters = {name: p for name, p in self._model.named_parameters() if p.grad is not None}
+        overflow = self._grad_scaler.unscale([p.grad for p in parameters.values()])
+        ops = get_current_ops()
+        for name, parameter in parameters.items():
+            if not overflow:
+                weights, gradient = torch2xp(parameter.data, ops=ops), torch2xp(parameter.grad, ops=ops)
+                weights, _ = optimizer((self.id, name), weights, gradient)  # type: ignore[call-arg]
+                parameter.data = xp2torch(weights, device=parameter.device)
+            parameter.grad = None
+        self._grad_scaler.update()
+
+    def copy(self) -> "TransformerShim":
+        """A copy with an id of its own: the id is the optimizer's key, and two copies must not share its state."""
+        copied = copy.deepcopy(self)
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        return copied
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """Follow Thinc to a GPU; while Thinc is on the CPU, the settings decide."""
+        if self.loaded:
+            self._model.to(f"cuda:{device_id}" if device_type == "gpu" else self._choose_device())
+            self._grad_scaler.to_(self.device)
+
+    def to_bytes(self) -> bytes:
+        """Configuration, tokenizer and safetensors as bytes; of an empty shim, nothing but that it is empty."""
+        assert not self.loaded or self.pieces is not None
+        files = to_files(self._model, self.pieces.tokenizer) if self.pieces is not None else {}
+        return srsly.msgpack_dumps({"cfg": self.cfg, "files": files})
+
+    def from_bytes(self, bytes_data: bytes) -> "TransformerShim":
+        """Restore what `to_bytes` wrote; the folder or hub that it came from is not needed."""
+        msg = srsly.msgpack_loads(bytes_data)
+        self.cfg = msg["cfg"]
+        if msg["files"]:
+            self._settle(*from_files(msg["files"]))
+        return self
+
+    def _settle(self, model: Any, tokenizer: Any) -> None:
+        """Take model and tokenizer, with this run's settings."""
+        set_dropout(model, self.settings.dropout)
+        freeze(model, self.settings.freeze_layers, self.cfg["name"])
+        self.pieces = Wordpieces(tokenizer)
+        self._model = model.to(self._choose_device())
+        self._grad_scaler.to_(self.device)
+
+    def _choose_device(self) -> Union[str, Any]:
+        """Thinc's device where it computes on a GPU, else the one named, else CUDA where torch has it."""
+        import torch
+
+        ops = get_current_ops()
+        if isinstance(ops, CupyOps):
+            return f"cuda:{ops.device_id}"
+        if self.settings.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.settings.device
