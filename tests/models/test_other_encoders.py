@@ -1,0 +1,86 @@
+"""Encoders other than BERT: RoBERTa loses positions, Longformer pads by itself, ModernBERT has no pooler."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    LongformerConfig,
+    LongformerModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizerFast,
+)
+
+from spacy_clinbert.models.note_encoder import NoteEncoder
+
+WORDS = "The patient was admitted with chest pain and shortness of breath , denies fever .".split()
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+def byte_tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 20, trainer)
+    return tokenizer
+
+
+def write(kind: str, folder: Path) -> Path:
+    torch.manual_seed(0)
+    specials = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    raw = byte_tokenizer()
+    if kind == "modernbert":
+        raw.post_processor = processors.TemplateProcessing(
+            single="<s> $A </s>", special_tokens=[("<s>", raw.token_to_id("<s>")), ("</s>", raw.token_to_id("</s>"))]
+        )
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, cls_token="<s>", sep_token="</s>", **specials)
+    else:
+        tokenizer = RobertaTokenizerFast(tokenizer_object=raw, **specials)
+    size = len(tokenizer)
+    ids = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    if kind == "roberta":
+        model = RobertaModel(RobertaConfig(vocab_size=size, max_position_embeddings=66, **ids, **SHAPE))
+    elif kind == "longformer":
+        config = LongformerConfig(vocab_size=size, max_position_embeddings=66, attention_window=16, **ids, **SHAPE)
+        model = LongformerModel(config)
+    else:
+        ids = {**ids, "cls_token_id": 0, "sep_token_id": 2}
+        model = ModernBertModel(ModernBertConfig(vocab_size=size, max_position_embeddings=64, **ids, **SHAPE))
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["roberta", "longformer", "modernbert"])
+def test_encoder_takes_it(kind, tmp_path):
+    folder = write(kind, tmp_path / kind)
+    encoder = NoteEncoder(str(folder))
+    docs = [Doc(Vocab(), words=WORDS), Doc(Vocab(), words=WORDS * 30), Doc(Vocab(), words=["\n"])]
+    encoder.initialize(X=docs)
+    shim = encoder.shims[0]
+    assert shim.trained_length == shim.max_positions == 64
+    rows = encoder.predict(docs)
+    assert [part.shape for part in rows] == [(len(doc), 32) for doc in docs]
+    assert rows[1].any(axis=1).all() and not rows[2].any()
+    for part, doc in zip(rows, docs):
+        np.testing.assert_allclose(part, encoder.predict([doc])[0], atol=1e-4)
+    # A word is cut as in running text, with the blank before it.
+    assert shim.pieces.cut("patient") == shim.pieces.tokenizer(" patient", add_special_tokens=False).input_ids
+    again = NoteEncoder("gone").from_bytes(encoder.to_bytes())
+    np.testing.assert_array_equal(again.predict(docs)[0], rows[0])
+    assert again.shims[0].pieces.cut("patient") == shim.pieces.cut("patient")
+    _, backprop = encoder.begin_update(docs)
+    backprop([np.ones_like(part) for part in rows])
+    assert any(p.grad is not None for p in shim._model.parameters())

@@ -1,0 +1,83 @@
+"""Training is that of a plain PyTorch loop: same weights, batches and order, dropout and clipping off, give the same losses."""
+
+import random
+
+import numpy as np
+import torch
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.vocab import Vocab
+from thinc.api import Adam
+
+from spacy_clinbert.components.ner import ClinbertNer
+from spacy_clinbert.models.note_encoder import NoteEncoder
+from spacy_clinbert.models.tag_decoding import tag_names
+from spacy_clinbert.models.token_classifier import TokenClassifier
+
+WORDS = "the patient was admitted with chest pain denies fever nausea history of hypertension aspirin metformin given".split()
+LABELS = ["problem", "treatment"]
+STEPS, BATCH, RATE = 50, 8, 1e-3
+
+
+def make_data(vocab: Vocab) -> list[Doc]:
+    """Sentences of random words in which some words are mentions, always of the same label."""
+    rng = random.Random(0)
+    label = {"fever": 0, "nausea": 0, "hypertension": 0, "pain": 0, "aspirin": 1, "metformin": 1}
+    docs = []
+    for _ in range(64):
+        doc = Doc(vocab, words=rng.choices(WORDS, k=rng.randint(3, 20)))
+        spans = [Span(doc, t.i, t.i + 1, label=LABELS[label[t.text]]) for t in doc if t.text in label]
+        doc.set_ents(spans)
+        docs.append(doc)
+    return docs
+
+
+def test_fifty_steps_are_those_of_a_plain_loop(tiny_bert):
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    vocab = Vocab()
+    docs = make_data(vocab)
+    names = tag_names(LABELS)
+    torch.manual_seed(1)
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    plain = AutoModelForTokenClassification.from_pretrained(tiny_bert, num_labels=len(names), **off)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+
+    ner = ClinbertNer(vocab, TokenClassifier(NoteEncoder(str(tiny_bert), dropout=0.0)))
+    ner.initialize(lambda: [Example(Doc(vocab, words=[t.text for t in doc]), doc) for doc in docs], labels=LABELS)
+    head = ner.model.get_ref("output_layer")
+    head.set_param("W", plain.classifier.weight.detach().numpy().copy())
+    head.set_param("b", plain.classifier.bias.detach().numpy().copy())
+
+    ours = Adam(RATE, L2=0.0, grad_clip=0.0, use_averages=False)
+    theirs = torch.optim.Adam(plain.parameters(), lr=RATE)
+    differences = []
+    for step in range(STEPS):
+        batch = random.Random(step).sample(docs, BATCH)
+        examples = [Example(Doc(vocab, words=[t.text for t in doc]), doc) for doc in batch]
+        loss = ner.update(examples, sgd=ours, drop=0.0)["clinbert_ner"]
+
+        words = [[t.text for t in doc] for doc in batch]
+        inputs = tokenizer(words, is_split_into_words=True, padding=True, return_tensors="pt")
+        labels = torch.full(inputs["input_ids"].shape, -100)
+        for row, doc in enumerate(batch):
+            ids = inputs.word_ids(row)
+            firsts = [p for p, word in enumerate(ids) if word is not None and word != ids[p - 1]]
+            tags = [f"{t.ent_iob_}-{t.ent_type_}" if t.ent_type_ else "O" for t in doc]
+            labels[row, firsts] = torch.tensor([names.index(tag) for tag in tags])
+        theirs.zero_grad()
+        plain_loss = plain(**inputs, labels=labels).loss
+        plain_loss.backward()
+        theirs.step()
+        differences.append(abs(loss - plain_loss.item()))
+    assert max(differences) < 1e-3
+    assert plain_loss.item() < 0.5
+
+    plain.eval()
+    for doc in docs:
+        inputs = tokenizer([t.text for t in doc], is_split_into_words=True, return_tensors="pt")
+        ids = inputs.word_ids()
+        firsts = [p for p, word in enumerate(ids) if word is not None and word != ids[p - 1]]
+        expected = plain(**inputs).logits[0, firsts].argmax(dim=-1).numpy()
+        logits = ner.model.predict([Doc(vocab, words=[t.text for t in doc])])[0]
+        np.testing.assert_array_equal(logits.argmax(axis=1), expected)
