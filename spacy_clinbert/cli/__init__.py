@@ -8,7 +8,7 @@ from ..errors import ClinbertError
 from .annotate import annotate
 from .convert import convert
 from .encoders import encoders
-from .pretrain import pretrain
+from .pretrain import TAKES_OVERRIDES, pretrain
 from .synth import synth
 from .vocab import vocab
 
@@ -19,8 +19,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, convert, encoders, pretrain, synth, vocab):
+for command in (annotate, convert, encoders, synth, vocab):
     app.command()(command)
+app.command(context_settings=TAKES_OVERRIDES)(pretrain)
 
 
 def main() -> None:

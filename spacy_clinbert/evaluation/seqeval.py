@@ -29,7 +29,7 @@ def score_entities(examples: Iterable[Example], *, spans_key: str = "clinbert_ne
         `ents_conll_p`, `ents_conll_r`, `ents_conll_f`, which also count a mention that begins with an I (as conlleval does). All None
         where no Doc has gold annotation.
     """
-    from seqeval.metrics import classification_report, precision_recall_fscore_support
+    from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
     from seqeval.scheme import IOB2
 
     gold: List[List[str]] = []
@@ -47,14 +47,13 @@ def score_entities(examples: Iterable[Example], *, spans_key: str = "clinbert_ne
         return {**dict.fromkeys(names, 0.0), "ents_per_type": {}}
     strict = {"mode": "strict", "scheme": IOB2, "zero_division": 0}
     report = classification_report(gold, predicted, output_dict=True, **strict)
-    conll = precision_recall_fscore_support(gold, predicted, average="micro", zero_division=0)
     return {
         "ents_p": float(report["micro avg"]["precision"]),
         "ents_r": float(report["micro avg"]["recall"]),
         "ents_f": float(report["micro avg"]["f1-score"]),
-        "ents_conll_p": float(conll[0]),
-        "ents_conll_r": float(conll[1]),
-        "ents_conll_f": float(conll[2]),
+        "ents_conll_p": float(precision_score(gold, predicted, zero_division=0)),
+        "ents_conll_r": float(recall_score(gold, predicted, zero_division=0)),
+        "ents_conll_f": float(f1_score(gold, predicted, zero_division=0)),
         "ents_per_type": {
             label: {"p": float(row["precision"]), "r": float(row["recall"]), "f": float(row["f1-score"])}
             for label, row in report.items()

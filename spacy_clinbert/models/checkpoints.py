@@ -42,6 +42,8 @@ def read_checkpoint(name: str) -> Checkpoint:
         casing = {"do_lower_case": not source.entry.cased, "strip_accents": source.entry.strip_accents}
     try:
         model, tokenizer = from_folder_or_hub(source.location, {**options, "local_files_only": True}, casing)
+    except ClinbertError:
+        raise
     except (OSError, ValueError):
         # Neither a folder nor in the hub's local cache. One quick question tells whether the hub has it; transformers would
         # retry for a minute where there is no network.

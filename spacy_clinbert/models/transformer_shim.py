@@ -41,7 +41,7 @@ class TransformerShim(PyTorchShim):
     """
 
     def __init__(self, settings: RunSettings) -> None:
-        super().__init__(None, grad_scaler=PyTorchGradScaler(enabled=settings.mixed_precision == "fp16"))
+        super().__init__(None)
         self.settings = settings
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
@@ -186,6 +186,9 @@ class TransformerShim(PyTorchShim):
         freeze(model, self.settings.freeze_layers, self.cfg["name"])
         self.pieces = Wordpieces(tokenizer)
         self._model = model.to(self._choose_device())
+        # Gradients of fp16 underflow unless scaled; Thinc scales on CUDA only, and fp16 is of use only there.
+        scales = self.settings.mixed_precision == "fp16" and self.device.type == "cuda"
+        self._grad_scaler = PyTorchGradScaler(enabled=scales)
         self._grad_scaler.to_(self.device)
 
     def _choose_device(self) -> Union[str, Any]:

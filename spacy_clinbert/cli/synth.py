@@ -1,0 +1,35 @@
+"""`clinbert synth`: synthetic notes and corpora in their native forms."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ClinbertError
+
+
+def synth(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="notes (MIMIC-III's NOTEEVENTS) or i2b2_2010.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the corpus; an earlier one is replaced.")],
+    notes: Annotated[int, typer.Option(min=1, help="Number of notes.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+) -> None:
+    """Write synthetic notes, or a synthetic corpus in its native form, to try things without licensed data.
+
+    Example: clinbert synth notes assets/notes --notes 2000 --seed 0
+    """
+    from tqdm import tqdm
+    from wasabi import table
+
+    from ..corpora.output import whole_folder
+    from ..synthetic import WRITERS
+
+    if form not in WRITERS:
+        raise ClinbertError(f"no format {form!r}: choose one of {', '.join(WRITERS)}")
+    writer = WRITERS[form]
+    numbers = tqdm(range(1, notes + 1), desc=form, unit=" notes", disable=None)
+    with whole_folder(out, writer.contents) as folder:
+        writer.write(folder, (writer.make(number, seed) for number in numbers))
+    typer.echo(
+        table([(out / name,) for name in writer.contents], header=(f"{notes} synthetic documents in",), divider=True)
+    )

@@ -1,0 +1,103 @@
+"""Wordpiece vocabularies trained on notes, without the words of a few patients."""
+
+import string
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from ..errors import ClinbertError
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+# BERT's own limit: a longer word is one [UNK] (`max_input_chars_per_word` of Google's WordpieceTokenizer).
+LONGEST_WORD = 100
+
+
+class Vocabulary(NamedTuple):
+    """A trained vocabulary.
+
+    pieces (list[str]): the wordpieces, in the order of their ids.
+    n_notes (int): notes read.
+    n_words (int): word types that it was trained on.
+    n_rare (int): word types left out because too few notes have them.
+    """
+
+    pieces: list[str]
+    n_notes: int
+    n_words: int
+    n_rare: int
+
+
+def train_vocabulary(texts: Callable[[], Iterable[str]], *, size: int, min_notes: int, cased: bool) -> Vocabulary:
+    """Train a wordpiece vocabulary on the words that enough notes share.
+
+    A vocabulary leaks: a name written often in one note would become a piece. Words of fewer than `min_notes` notes
+    therefore never reach the training, so every piece and every character is part of a word of that many notes, or
+    printable ASCII, which is always in. Memory grows with the number of different words, not of notes.
+
+    texts (Callable[[], Iterable[str]]): gives the notes' texts, anew at each call; they are read twice.
+    size (int): largest number of pieces, special ones included.
+    min_notes (int): a word seen in fewer notes is left out.
+    cased (bool): keep upper case and accents; else both go, as in Google's uncased models.
+    RETURNS (Vocabulary): the pieces and what was counted; the same notes give the same pieces.
+    RAISES (ClinbertError): if there are no notes, no word is in enough notes, or `size` has no room for the characters.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=not cased, strip_accents=not cased)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
+    def words(text: str) -> Iterator[str]:
+        pairs = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))
+        return (word for word, _ in pairs if len(word) <= LONGEST_WORD)
+
+    n_notes, seen_in = 0, Counter[str]()
+    for text in texts():
+        n_notes += 1
+        seen_in.update(set(words(text)))
+    if not n_notes:
+        raise ClinbertError("there are no notes to train a vocabulary on: check the file and its columns")
+    shared = {word for word, count in seen_in.items() if count >= min_notes}
+    if not shared:
+        raise ClinbertError(
+            f"no word is in {min_notes} of the {n_notes} notes: give more notes or a smaller --min-notes"
+        )
+
+    plain = normalizer.normalize_str(string.ascii_letters + string.digits)
+    alphabet = sorted(set(chain(plain, string.punctuation, *shared)))
+    # As special tokens the continuing characters have fixed ids. The trainer itself would number them in the order of a
+    # hash map, and ids break the ties between merges: the vocabulary would change from run to run.
+    specials = [*SPECIALS, *(f"##{char}" for char in sorted(set(chain(plain, *(word[1:] for word in shared)))))]
+    if size < len(specials) + len(alphabet):
+        raise ClinbertError(
+            f"a vocabulary of {size} pieces has no room for the {len(specials) + len(alphabet)} special pieces and"
+            " single characters of these notes: give a larger --size"
+        )
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator((" ".join(w for w in words(text) if w in shared) for text in texts()), trainer)
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return Vocabulary([piece for piece, _ in pieces], n_notes, len(shared), len(seen_in) - len(shared))
+
+
+def write_tokenizer(pieces: Iterable[str], folder: Path, *, cased: bool, length: int) -> None:
+    """Write a BERT tokenizer that `AutoTokenizer` loads, with casing, accents and length explicit.
+
+    pieces (Iterable[str]): the wordpieces, in the order of their ids.
+    folder (Path): an existing folder.
+    cased (bool): as at the training of the vocabulary.
+    length (int): `model_max_length`, the longest sequence in wordpieces, specials included.
+    """
+    from transformers import BertTokenizerFast
+
+    vocab_file = folder / "vocab.txt"
+    vocab_file.write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    tokenizer = BertTokenizerFast(
+        str(vocab_file), do_lower_case=not cased, strip_accents=not cased, model_max_length=length
+    )
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,120 @@
+"""Sections of a clinical note: where each starts and ends, its title, its category and its level."""
+
+from bisect import bisect_right
+from typing import Iterator, List, NamedTuple, Optional
+
+from .lexicon import Entry, Lexicon, load_lexicon
+from .placeholders import find_placeholders
+from .shapes import BY_SYSTEM, EXAMS, SYSTEMS, Context
+from .titles import Title, find_titles, split_lines
+
+# Titles that keep their own category at level 2 inside these.
+NESTED = {
+    "discharge_diagnosis": frozenset({"diagnosis"}),
+    "physical_exam": frozenset({"vital_signs", "mental_status"}),
+    "diagnostic_studies": frozenset({"laboratory", "microbiology", "imaging", "ecg", "echocardiogram", "pathology"}),
+    "discharge_condition": frozenset({"mental_status", "activity", "functional_status"}),
+}
+READING = frozenset({"findings", "impression", "technique", "comparison"})
+NARRATIVE = 200
+
+
+class Section(NamedTuple):
+    """A section of a note; the sections of a note tile its text.
+
+    start (int): offset of its first character: its title's list marker, or its title.
+    end (int): offset after its last character.
+    title_start (int): offset of its title; equal to title_end and start where it has none.
+    title_end (int): offset after its title, the colon left out.
+    title (str): `text[title_start:title_end]`.
+    category (str): category in the lexicon; "" where there is no title yet or nothing is known of it.
+    level (int): 1, or 2 for a part of the section of level 1 before it.
+    """
+
+    start: int
+    end: int
+    title_start: int
+    title_end: int
+    title: str
+    category: str
+    level: int
+
+
+class _Placed(NamedTuple):
+    title: Title
+    category: str
+    level: int
+
+
+def split_sections(text: str, lexicon: Optional[Lexicon] = None) -> List[Section]:
+    """Split a note into sections.
+
+    text (str): the note.
+    lexicon (Lexicon): the titles of the note's language; English by default.
+    RETURNS (List[Section]): sections that tile the text from 0 to its length, in order; none for an empty text.
+    """
+    placed = _read_by_context(text, list(_place_titles(text, lexicon or load_lexicon())))
+    sections: List[Section] = []
+    first = placed[0].title.start if placed else len(text)
+    if text[:first].strip() or (text and not placed):
+        sections.append(Section(0, first, 0, 0, "", "", 1))
+    for number, (title, category, level) in enumerate(placed):
+        start = title.start if sections else 0
+        end = placed[number + 1].title.start if number + 1 < len(placed) else len(text)
+        name = text[title.title_start : title.title_end]
+        sections.append(Section(start, end, title.title_start, title.title_end, name, category, level))
+    return sections
+
+
+def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
+    placeholders = find_placeholders(text)
+    ends = [placeholder.end for placeholder in placeholders]
+    lines = split_lines(text)
+    parent, awaits = "", False
+    for before, line, after in zip([None, *lines][: len(lines)], lines, [*lines[1:], None], strict=True):
+        last = None
+        for title in find_titles(line, Context(before, after, parent, awaits), lexicon):
+            at = bisect_right(ends, title.title_start)
+            if at < len(ends) and placeholders[at].start < title.title_end:
+                continue
+            category, level = _outline(title.entry, title.marked, parent)
+            if level == 1 or (title.entry and title.entry.part):
+                parent = category
+            last = title
+            yield _Placed(title, category, level)
+        end = line.start + len(line.text)
+        awaits = last is not None and not text[last.title_end : end].strip(" \t:#,.")
+
+
+def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, int]":
+    """Category and level of a title inside the section of level 1 before it."""
+    if entry is None or (not entry.exact and entry.category in SYSTEMS):
+        return parent, 2 if parent else 1
+    category = entry.category
+    if entry.part:
+        inside = parent in BY_SYSTEM or parent in SYSTEMS
+        return (parent if inside else category), (2 if parent else 1)
+    if category in SYSTEMS:
+        return (parent, 2) if parent in BY_SYSTEM else (category, 1)
+    if category in NESTED.get(parent, ()) or (category == parent and not entry.exact):
+        return category, 2
+    return category, 2 if marked and parent in BY_SYSTEM else 1
+
+
+def _read_by_context(text: str, placed: List[_Placed]) -> List[_Placed]:
+    """Tell apart what one word names: `PROCEDURE`, its name or its course; `EXAM` and `HISTORY` in a report."""
+    categories = {item.category for item in placed}
+    report = bool(categories & {"technique", "comparison"})
+    read = []
+    for number, item in enumerate(placed):
+        category = item.category
+        end = placed[number + 1].title.start if number + 1 < len(placed) else len(text)
+        content = text[item.title.title_end : end].strip(" \t\r\n:")
+        if category == "procedure" and len(content) > NARRATIVE and not content[:1].isdigit():
+            category = "procedure_description"
+        elif category == "physical_exam" and not number and categories & READING:
+            category, report = "procedure", True
+        elif category == "history_of_present_illness" and report and not categories & (EXAMS - {category}):
+            category = "indication"
+        read.append(item._replace(category=category))
+    return read

@@ -1,0 +1,84 @@
+"""Where sentences start in one run of text: pySBD's rules for English, used as scispaCy uses them."""
+
+import re
+
+from pysbd.lang.english import English
+from pysbd.processor import Processor
+from scispacy.consts import ABBREVIATIONS
+
+# pySBD takes time with the square of its input, so it sees no more characters than these at once.
+WINDOW = 1000
+
+_ABBREVIATIONS = frozenset(ABBREVIATIONS)
+# The characters by which pySBD marks its work would come back as others; at a line end it ends a sentence.
+_PLAIN = str.maketrans(
+    dict.fromkeys("∯∮♨☝♬♭ᓰᓱᓳᓴᓷᓸ☉☇☈☄✂⌬⎋ȸȹƪ♟♝☏", "*") | dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029", " ")
+)
+_DOTTED = re.compile(r"\b[a-z](?:\.[a-z])+\.", re.IGNORECASE)
+_LETTER_ITEM = re.compile(r"(?<![a-z])[a-z]{1,5}(?=\))", re.IGNORECASE)
+_MARKER = re.compile(r"\(?(?:\d{1,2}|[A-Za-z])[.)]|[-*•]")
+# Text in which pySBD finds one sentence: marks only inside decimals and at the very end, apostrophes only inside words.
+_SINGLE = re.compile(r"(?:[^.!?。．！？)）」\"'“”‘’]|(?<=\d)\.(?=\d)|(?<=\w)['’](?=\w))*[.!?]?\s*")
+
+
+class _ClinicalEnglish(English):
+    # What pySBD's own pattern finds (`.[1, 2] The`), without its nested repeats: exponential on `.[12 34 56`.
+    NUMBERED_REFERENCE_REGEX = (
+        r"(?<=[^\d\s])(\.|∯)"
+        r"((\[(\d+(?:,(?:\s?-\s?|\s{0,2})|\s(?:-\s?|\s?)|-\s?))*(?<!\d)\d{1,3}\])+|((\d{1,3}\s?)?\d{1,3}))(\s)(?=[A-Z])"
+    )
+
+
+def sentence_starts(text: str) -> list[int]:
+    """Find where sentences start in a run of text, whose line ends count as blanks.
+
+    text (str): text without layout, of any length.
+    RETURNS (list[int]): ascending offsets into the text, without that of the first sentence. They are pySBD's
+        (Sadvilkar and Neumann 2020), less those inside a word (`?pneumonia`), behind a list marker alone and behind an
+        abbreviation of scispaCy's list; and a dotted abbreviation (`p.o. q.d.`) is no list of items `p` and `q`.
+    """
+    if _SINGLE.fullmatch(text):
+        return []
+    text = text.translate(_PLAIN)
+    starts: list[int] = []
+    for cut in _windowed_cuts(text):
+        behind = text[max(starts[-1] if starts else 0, cut - 40) : cut].split()
+        if text[cut - 1].isspace() and not (
+            behind[-1] in _ABBREVIATIONS or (len(behind) == 1 and _MARKER.fullmatch(behind[0]))
+        ):
+            starts.append(cut)
+    return starts
+
+
+def _windowed_cuts(text: str) -> list[int]:
+    """pySBD's boundaries, found in windows; each window starts where the one before found its last sentence."""
+    cuts: list[int] = []
+    start = 0
+    while start + WINDOW < len(text):
+        window = text[start : start + WINDOW]
+        found = _cuts(window)
+        # The last boundary may be owed to where the window ends: a bracket not yet closed, an abbreviation cut off.
+        if len(found) > 1 and found[-2] > WINDOW // 2:
+            found.pop()
+        cuts += [start + cut for cut in found]
+        # A sentence longer than half a window is passed over in parts, so that each step advances.
+        start += found[-1] if found and found[-1] > WINDOW // 2 else max(window.rfind(" "), WINDOW // 2)
+    return cuts + [start + cut for cut in _cuts(text[start:])]
+
+
+def _cuts(text: str) -> list[int]:
+    """pySBD's boundaries in a short text; its sentences are found again from left to right, as it keeps no offsets."""
+    if len(_LETTER_ITEM.findall(text)) > 26:
+        # No list has so many items, and pySBD's rewriting of them doubles the text at each.
+        text = _LETTER_ITEM.sub(lambda item: "*" * len(item[0]), text)
+    hidden = _DOTTED.sub(lambda dotted: dotted[0].replace(".", "∯"), text)
+    cuts: list[int] = []
+    end = 0
+    for sentence in Processor(hidden, _ClinicalEnglish).process():
+        start = text.find(sentence.strip(), end)
+        if start < 0:
+            break
+        if end:
+            cuts.append(start)
+        end = start + len(sentence.strip())
+    return cuts

@@ -1,0 +1,132 @@
+"""Annotation of many notes: one function from Arrow record batches to Arrow record batches, whatever runs it."""
+
+import sys
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any, Dict, Iterable, Iterator, List
+
+import pyarrow as pa
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from .. import register_extensions
+from ..corpora.notes import Note
+from ..errors import ClinbertError
+
+NOTES_SCHEMA = pa.schema([("note_id", pa.string()), ("text", pa.string())])
+_BOUNDS = [("start", pa.int32()), ("end", pa.int32())]
+# Offsets are characters of the note's text. `rejected` says why a note has no annotations, and is null where it has.
+OUTPUT_SCHEMA = pa.schema(
+    [
+        ("note_id", pa.string()),
+        (
+            "sections",
+            pa.list_(pa.struct([*_BOUNDS, ("title", pa.string()), ("category", pa.string()), ("level", pa.int32())])),
+        ),
+        ("sentences", pa.list_(pa.struct(_BOUNDS))),
+        (
+            "entities",
+            pa.list_(pa.struct([*_BOUNDS, ("label", pa.string()), ("score", pa.float64()), ("section", pa.string())])),
+        ),
+        ("rejected", pa.string()),
+    ]
+)
+
+
+def note_batches(notes: Iterable[Note], batch_size: int) -> Iterator[pa.RecordBatch]:
+    """Put notes into record batches.
+
+    notes (Iterable[Note]): the notes.
+    batch_size (int): notes in a batch, the last excepted.
+    RETURNS (Iterator[pa.RecordBatch]): batches of `NOTES_SCHEMA`.
+    """
+    remaining = iter(notes)
+    while batch := list(islice(remaining, batch_size)):
+        yield pa.RecordBatch.from_pylist([note._asdict() for note in batch], NOTES_SCHEMA)
+
+
+def annotate_batches(batches: Iterable[pa.RecordBatch], model: str, batch_size: int = 64) -> Iterator[pa.RecordBatch]:
+    """Annotate notes with a spaCy pipeline, which is loaded once in a process.
+
+    batches (Iterable[pa.RecordBatch]): notes as columns `note_id` and `text`; further columns are not looked at.
+    model (str): folder of a saved pipeline, or name of an installed one.
+    batch_size (int): notes that go through the pipeline together.
+    RETURNS (Iterator[pa.RecordBatch]): batches of `OUTPUT_SCHEMA` with at most `batch_size` rows, a row a note in their
+        order. A note on which the pipeline fails has the reason in `rejected`; the notes beside it do not suffer.
+    RAISES (ClinbertError): if the pipeline cannot be loaded.
+    """
+    nlp = load_pipeline(model)
+    for batch in batches:
+        for start in range(0, batch.num_rows, batch_size):
+            notes = batch.slice(start, batch_size)
+            ids, texts = notes.column("note_id").to_pylist(), notes.column("text").to_pylist()
+            # At its end the vocabulary forgets the words of these notes; else it would grow with every new one.
+            with nlp.memory_zone():
+                annotations = _annotate(nlp, texts)
+            rows = [{"note_id": note_id, **row} for note_id, row in zip(ids, annotations, strict=True)]
+            yield pa.RecordBatch.from_pylist(rows, OUTPUT_SCHEMA)
+
+
+@lru_cache(maxsize=1)
+def load_pipeline(model: str) -> Language:
+    """Load a pipeline for notes of any length, or give the one that this process loaded last.
+
+    model (str): folder of a saved pipeline, or name of an installed one.
+    RETURNS (Language): the pipeline.
+    RAISES (ClinbertError): if it cannot be loaded.
+    """
+    register_extensions()
+    try:
+        nlp = spacy.load(model)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ClinbertError(
+            f"pipeline {model} cannot be loaded ({reason}): give the folder of a saved or the name of an installed one"
+        ) from error
+    nlp.max_length = sys.maxsize
+    return nlp
+
+
+def _annotate(nlp: Language, texts: List[str]) -> List[Dict[str, Any]]:
+    try:
+        return [_annotations(doc, text) for doc, text in zip(nlp.pipe(texts), texts, strict=True)]
+    except Exception as error:
+        if len(texts) > 1:
+            return [row for text in texts for row in _annotate(nlp, [text])]
+        # Never the message, which may quote the note.
+        last = extract_tb(error.__traceback__)[-1]
+        return [{"rejected": f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"}]
+
+
+def _annotations(doc: Doc, text: str) -> Dict[str, Any]:
+    if doc.text != text:
+        raise ValueError("the pipeline's tokenizer changes the text, so its offsets are not those of the note")
+    return {
+        "sections": [
+            {
+                "start": section.start_char,
+                "end": section.end_char,
+                "title": section._.clinbert_title or None,
+                "category": section.label_ or None,
+                "level": section._.clinbert_level,
+            }
+            for section in doc.spans.get("sections", [])
+        ],
+        "sentences": [
+            {"start": sentence.start_char, "end": sentence.end_char}
+            for sentence in (doc.sents if doc.has_annotation("SENT_START") else [])
+        ],
+        "entities": [
+            {
+                "start": entity.start_char,
+                "end": entity.end_char,
+                "label": entity.label_,
+                "score": entity._.clinbert_score,
+                "section": entity._.clinbert_section or None,
+            }
+            for entity in doc.ents
+        ],
+    }

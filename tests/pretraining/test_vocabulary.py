@@ -1,0 +1,125 @@
+"""Wordpiece vocabularies: what they hold, what they must not hold, and how they are written."""
+
+import random
+import string
+import subprocess
+import sys
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.pretraining.output import whole_folder
+from spacy_clinbert.pretraining.vocabulary import SPECIALS, train_vocabulary, write_tokenizer
+
+NOTES = [
+    f"Patient {number} denies chest pain. Started on Metoprolol {number} mg daily for hypertension. Família: não."
+    for number in range(40)
+]
+
+
+def train(notes, size=400, min_notes=3, cased=True):
+    return train_vocabulary(lambda: iter(notes), size=size, min_notes=min_notes, cased=cased)
+
+
+@pytest.mark.parametrize("min_notes", [2, 3])
+def test_a_name_written_often_in_one_note_only_is_no_piece(min_notes):
+    notes = [*NOTES, "Mrs. Quackenbush. " * 500]
+    leaking = train(notes, min_notes=1)
+    assert "Quackenbush" in leaking.pieces
+    kept = train(notes, min_notes=min_notes)
+    assert not [
+        piece for piece in kept.pieces if len(piece.removeprefix("##")) > 2 and piece.strip("#") in "Quackenbush"
+    ]
+    assert "Metoprolol" in kept.pieces and kept.n_rare > 0 and kept.n_notes == 41
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("abcAB éß.字\u0301", min_size=1, max_size=40), min_size=4, max_size=10), st.integers(1, 3))
+def test_every_piece_is_part_of_words_of_enough_notes(notes, min_notes):
+    try:
+        pieces = train(notes, size=2000, min_notes=min_notes).pieces
+    except ClinbertError:
+        assume(False)
+    assert len(pieces) == len(set(pieces)) and pieces[: len(SPECIALS)] == list(SPECIALS)
+    for piece in pieces[len(SPECIALS) :]:
+        bare = piece.removeprefix("##") or piece
+        if len(bare) > 1 or not bare.isascii():
+            assert sum(bare in note for note in notes) >= min_notes
+
+
+def test_plain_words_are_never_unknown(tmp_path):
+    write_tokenizer(train(NOTES).pieces, tmp_path, cased=True, length=128)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    rng = random.Random(0)
+    words = ["".join(rng.choices(string.ascii_letters + string.digits, k=rng.randint(1, 12))) for _ in range(300)]
+    assert "[UNK]" not in tokenizer.tokenize(" ".join(words) + string.punctuation)
+
+
+@pytest.mark.parametrize(
+    ("cased", "pieces"),
+    [(True, ["Metoprolol", "Família", "não"]), (False, ["metoprolol", "familia", "nao"])],
+)
+def test_casing_accents_and_length_are_kept_in_the_folder(tmp_path, cased, pieces):
+    write_tokenizer(train(NOTES, cased=cased).pieces, tmp_path, cased=cased, length=77)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.is_fast and tokenizer.model_max_length == 77
+    assert (tokenizer.do_lower_case, tokenizer.init_kwargs["strip_accents"]) == (not cased, not cased)
+    assert tokenizer.tokenize("Metoprolol Família não") == pieces
+    assert tokenizer.decode(tokenizer("chest pain")["input_ids"]) == "[CLS] chest pain [SEP]"
+
+
+def test_the_same_notes_give_the_same_pieces_in_every_process():
+    code = (
+        "import hashlib, random; from spacy_clinbert.pretraining.vocabulary import train_vocabulary\n"
+        "r = random.Random(1);"
+        "w = [''.join(r.choices('abcdefghABC', k=r.randint(2, 8))) for _ in range(800)];"
+        "n = [' '.join(r.choices(w, k=60)) for _ in range(150)];"
+        "v = train_vocabulary(lambda: n, size=700, min_notes=2, cased=True);"
+        "print(len(v.pieces), hashlib.md5(' '.join(v.pieces).encode()).hexdigest())"
+    )
+    runs = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    }
+    assert len(runs) == 1 and runs.pop().startswith("700 ")
+
+
+@pytest.mark.parametrize(
+    ("notes", "size", "message"),
+    [([], 400, "no notes"), (["one", "two"], 400, "no word is in 3"), (NOTES, 50, "larger --size")],
+)
+def test_bad_input_is_one_sentence(notes, size, message):
+    with pytest.raises(ClinbertError, match=message) as raised:
+        train(notes, size=size)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_failed_run_leaves_the_earlier_output(tmp_path):
+    target = tmp_path / "vocabulary"
+    with whole_folder(target) as folder:
+        write_tokenizer(train(NOTES).pieces, folder, cased=True, length=64)
+    before = (target / "vocab.txt").read_bytes()
+    with pytest.raises(KeyboardInterrupt), whole_folder(target) as folder:
+        (folder / "vocab.txt").write_text("half")
+        raise KeyboardInterrupt
+    assert (target / "vocab.txt").read_bytes() == before
+    with whole_folder(target) as folder:
+        (folder / "tokenizer_config.json").write_text("{}")
+    assert [path.name for path in target.iterdir()] == ["tokenizer_config.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["vocabulary"]
+
+
+@pytest.mark.parametrize("occupied", ["file", "folder"])
+def test_what_is_no_earlier_output_is_never_replaced(tmp_path, occupied):
+    target = tmp_path / "thesis"
+    if occupied == "folder":
+        target.mkdir()
+        (target / "chapter.tex").touch()
+    else:
+        target.touch()
+    with pytest.raises(ClinbertError, match="give another folder"), whole_folder(target):
+        pytest.fail("the block ran")
+    assert target.exists()
