@@ -29,7 +29,7 @@ def convert(
     report = convert_corpus(form, source, out, nlp, seed, keep_going)
     labels = sorted({label for split in report.splits.values() for label in split.mentions})
     rows = [
-        (name, split.documents, split.sentences, *(split.mentions[label] for label in labels), split.not_placed)
+        (name, split.documents, split.sentences, *(split.mentions.get(label, 0) for label in labels), split.not_placed)
         for name, split in report.splits.items()
     ]
     header = ("split", "documents", "sentences", *labels, "not placed")

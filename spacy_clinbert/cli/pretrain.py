@@ -32,7 +32,7 @@ def pretrain(
     settings = read_settings(config, overrides)
     done = run(settings)
     rows = (
-        ("notes", f"{done.n_notes:,} and {done.n_held_out:,} held out"),
+        ("notes", f"{done.n_notes:,} and {done.n_held_out:,} held out, {done.n_rejected:,} rejected"),
         ("windows", f"{done.n_windows:,}"),
         ("train loss", f"{done.train_loss:.3f}"),
         ("held-out loss", f"{done.held_out_loss:.3f}"),

@@ -46,8 +46,8 @@ def make_sections(nlp: Language, name: str, lexicon: str, extend: Dict[str, str]
     """
     if Config().from_str(Config({"extend": extend}).to_str())["extend"] != extend:
         raise ClinbertError(
-            f"The titles in 'extend' of {name} do not survive a config file: leave out colons, equals signs and leading "
-            "hashes or semicolons, which a lexicon does not need."
+            f"The titles in 'extend' of {name} do not survive a config file: leave out colons, equals signs, and "
+            "leading hashes and semicolons, which a lexicon does not need."
         )
     return SectionSplitter(name, lexicon=lexicon, extend=extend, spans_key=spans_key)
 

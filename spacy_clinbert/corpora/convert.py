@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Counter as CounterOf
 from typing import Dict, List, Sequence, Tuple
 
 from spacy.language import Language
@@ -30,7 +28,7 @@ class SplitReport:
 
     documents: int = 0
     sentences: int = 0
-    mentions: CounterOf[str] = field(default_factory=Counter)
+    mentions: Dict[str, int] = field(default_factory=dict)
     not_placed: int = 0
 
 
@@ -41,8 +39,8 @@ class Report:
     format (str), seed (int): as given.
     dev (str): how the development split was drawn.
     splits (Dict[str, SplitReport]): by name; one that the corpus lacks is left out.
-    rejected (Counter[str]): lines of `convert.rejected.jsonl` by kind: document (not read), mention (not in `doc.ents`),
-        doubt (an annotation that disagrees with the text or points nowhere).
+    rejected (Dict[str, int]): lines of `convert.rejected.jsonl` by kind: document (not read), mention (not in
+        `doc.ents`), doubt (an annotation that disagrees with the text or points nowhere).
     warnings (List[str]): what a reader of results must know.
     """
 
@@ -50,7 +48,7 @@ class Report:
     seed: int
     dev: str = f"{DEV_SHARE:.0%} of train, by document"
     splits: Dict[str, SplitReport] = field(default_factory=dict)
-    rejected: CounterOf[str] = field(default_factory=Counter)
+    rejected: Dict[str, int] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
 
 
@@ -77,7 +75,7 @@ def convert(form: str, source: Path, out: Path, nlp: Language, seed: int = 0, ke
             counts = SplitReport()
             for entry in tqdm(members, desc=split, unit=" documents", disable=None):
                 for kind, rejection in _add(entry, nlp, docs, counts, keep_going):
-                    report.rejected[kind] += 1
+                    report.rejected[kind] = report.rejected.get(kind, 0) + 1
                     rejected.write(json.dumps({"kind": kind, **rejection._asdict()}) + "\n")
             if counts.documents:
                 report.splits[split] = counts
@@ -115,7 +113,8 @@ def _add(
     docs.add(doc)
     counts.documents += 1
     counts.sentences += record.sentences
-    counts.mentions.update(mention.label for mention in record.mentions)
+    for mention in record.mentions:
+        counts.mentions[mention.label] = counts.mentions.get(mention.label, 0) + 1
     counts.not_placed += len(not_placed)
     return [("mention", one) for one in not_placed] + [("doubt", one) for one in record.doubts]
 

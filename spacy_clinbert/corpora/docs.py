@@ -12,7 +12,7 @@ from .records import Mention, Record, Rejection
 def make_doc(record: Record, nlp: Language) -> Tuple[Doc, List[Rejection]]:
     """Make the Doc of a record.
 
-    `doc.ents` holds the mentions that are unbroken, fall on token bounds and do not overlap (the longest of those that do).
+    `doc.ents` holds the mentions that are unbroken, fall on token bounds and overlap no longer one.
     `doc.user_data` holds all, as annotated: `clinbert_id`; `clinbert_gold`, a list of `[[[start, end], …], label]` in
     characters of the text; where the corpus has them, `clinbert_assertions`, one for each mention, and
     `clinbert_relations`, a list of `[head, tail, label]` with indices into the mentions.

@@ -9,9 +9,9 @@ As released, three archives unpack side by side into one folder:
 A plain folder with `txt/` and `concept/`, or with .txt and .con side by side, is read as training data.
 
 A line of a .con file is `c="text" 4:13 4:14||t="treatment"`; .ast adds `||a="present"`; .rel joins two concepts by
-`||r="TrAP"||`. Lines count from 1, tokens from 0, the end is inclusive. Tokens are what blanks separate: a run of blanks is
-one separator, but blanks at the start of a line leave an empty first token. The text in quotes is lower-cased; it may hold
-quotes, and run over a line end.
+`||r="TrAP"||`. Lines count from 1, tokens from 0, the end is inclusive. Tokens are what blanks separate: a run of
+blanks is one separator, but blanks at the start of a line leave an empty first token. The quoted text is lower-cased;
+it may hold quotes, and run over a line end.
 """
 
 import re

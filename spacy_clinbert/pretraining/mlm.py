@@ -22,20 +22,28 @@ from transformers import (
     set_seed,
 )
 
-from ..corpora.notes import read_notes
+from ..corpora.notes import Rejected, log_rejected, read_notes
+from ..corpora.output import whole_folder
 from ..encoders import resolve_encoder, unreachable
 from ..errors import ClinbertError
-from .output import whole_folder
 from .packing import HELD_OUT_PERCENT, Windows, is_held_out, note_windows
 from .settings import Settings
+from .vocabulary import TOKENIZER_FILES
 
 HELD_OUT_BATCH = 64
+
+# What a model's folder may hold; other architectures than BERT have tokenizer files of other names.
+MODEL_FILES = (
+    *(*TOKENIZER_FILES, "vocab.json", "merges.txt", "added_tokens.json"),
+    *("config.json", "generation_config.json", "model.safetensors"),
+)
 
 
 class Pretrained(NamedTuple):
     """What a run did.
 
     n_notes, n_held_out (int): notes trained on and notes kept for the scores below.
+    n_rejected (int): rows of the table that give no note; each is logged with its id and the reason.
     n_windows (int): sequences trained on.
     train_loss (float): mean masked loss over the last twentieth of the steps, in nats.
     held_out_loss (float): masked loss on the held-out notes, in nats, with the same masks in every run of a seed.
@@ -45,6 +53,7 @@ class Pretrained(NamedTuple):
 
     n_notes: int
     n_held_out: int
+    n_rejected: int
     n_windows: int
     train_loss: float
     held_out_loss: float
@@ -69,16 +78,17 @@ def pretrain(settings: Settings) -> Pretrained:
     """
     started = time.monotonic()
     set_seed(settings.training.seed)
-    with whole_folder(settings.paths.output) as folder:
+    with whole_folder(settings.paths.output, MODEL_FILES) as folder:
         tokenizer = load_tokenizer(settings)
         model = load_model(settings, tokenizer)
         train, held_out, counts = read_windows(settings, tokenizer, folder)
         train_loss = _train(model, tokenizer, train, settings, folder)
         held_out_loss, accuracy = score_masked(model, tokenizer, held_out, settings)
-        model.save_pretrained(folder, safe_serialization=True)
+        model.save_pretrained(folder, safe_serialization=True, max_shard_size="1TB")
         tokenizer.save_pretrained(folder)
     seconds = time.monotonic() - started
-    return Pretrained(counts[False], counts[True], len(train), train_loss, held_out_loss, accuracy, seconds)
+    notes = counts["train"], counts["held out"], counts["rejected"]
+    return Pretrained(*notes, len(train), train_loss, held_out_loss, accuracy, seconds)
 
 
 def load_tokenizer(settings: Settings) -> Any:
@@ -104,6 +114,8 @@ def load_model(settings: Settings, tokenizer: Any) -> Any:
                 num_hidden_layers=shape.layers,
                 num_attention_heads=shape.heads,
                 intermediate_size=shape.feed_forward,
+                hidden_dropout_prob=shape.dropout,
+                attention_probs_dropout_prob=shape.dropout,
                 max_position_embeddings=shape.length,
                 pad_token_id=tokenizer.pad_token_id,
             )
@@ -122,31 +134,41 @@ def load_model(settings: Settings, tokenizer: Any) -> Any:
     return model
 
 
-def read_windows(settings: Settings, tokenizer: Any, folder: Path) -> tuple[Windows, Windows, Counter[bool]]:
+def read_windows(settings: Settings, tokenizer: Any, folder: Path) -> tuple[Windows, Windows, Counter[str]]:
     """Pack the notes into windows.
 
-    RETURNS (tuple): the windows to train on, those held out, and how many notes are held out (True) and not (False).
+    settings (Settings): where the notes are, and the length of a window.
+    tokenizer (PreTrainedTokenizerFast): the tokenizer.
+    folder (Path): the folder on whose disk the windows are kept.
+    RETURNS (tuple): the windows to train on, those held out, and the number of notes "train", "held out", "rejected".
     RAISES (ClinbertError): if either has no window.
     """
-    train, held_out, counts = Windows(folder), Windows(folder), Counter[bool]()
-    for note in tqdm(read_notes(settings.paths.notes), desc="notes", unit=" notes"):
-        apart = is_held_out(note.note_id)
-        counts[apart] += 1
+    paths, counts = settings.paths, Counter[str]()
+    windows = {"train": Windows(folder), "held out": Windows(folder)}
+
+    def reject(rejected: Rejected) -> None:
+        log_rejected(rejected)
+        counts["rejected"] += 1
+
+    notes = read_notes(paths.notes, paths.id_column, paths.text_column, reject)
+    for note in tqdm(notes, desc="notes", unit=" notes", disable=None):
+        part = "held out" if is_held_out(note.note_id) else "train"
+        counts[part] += 1
         for ids in note_windows(note.text, tokenizer, settings.model.length):
-            (held_out if apart else train).append(ids)
-    if not len(train) or not len(held_out):
+            windows[part].append(ids)
+    if not all(map(len, windows.values())):
         raise ClinbertError(
-            f"{settings.paths.notes} has {counts.total()} notes, too few to train on and hold {HELD_OUT_PERCENT} %"
-            " of them out: give more notes"
+            f"{paths.notes} has {counts['train'] + counts['held out']} readable notes, too few to train on and to hold"
+            f" {HELD_OUT_PERCENT} % of them out: give more notes"
         )
-    return train, held_out, counts
+    return windows["train"], windows["held out"], counts
 
 
 class _Progress(TrainerCallback):
     """A bar of steps with the loss; logs of `Trainer` name no text."""
 
     def __init__(self, steps: int) -> None:
-        self.bar = tqdm(total=steps, desc="pretraining", unit=" steps")
+        self.bar = tqdm(total=steps, desc="pretraining", unit=" steps", disable=None)
         self.loss = math.nan
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -14,9 +14,16 @@ class _Section(BaseModel):
 
 
 class Paths(_Section):
-    """Where the notes and the tokenizer lie, and where the model goes."""
+    """Where the notes and the tokenizer lie, and where the model goes.
+
+    notes (Path): a table that `read_notes` reads, with the columns it looks for unless others are named here.
+    tokenizer (Path): a folder, as `clinbert vocab` writes it.
+    output (Path): folder for the model; an earlier one is replaced.
+    """
 
     notes: Path
+    id_column: Optional[str] = None
+    text_column: Optional[str] = None
     tokenizer: Path
     output: Path
 
@@ -26,6 +33,7 @@ class ModelShape(_Section):
 
     init (str | None): folder, alias or hub id whose weights and sizes it starts from; None for new weights.
     hidden_size, layers, heads, feed_forward (int): the sizes of a new model, not used with `init`.
+    dropout (float): of hidden states and attention, for a new model.
     length (int): wordpieces in a training sequence, specials included.
     """
 
@@ -34,6 +42,7 @@ class ModelShape(_Section):
     layers: PositiveInt
     heads: PositiveInt
     feed_forward: PositiveInt
+    dropout: float = Field(ge=0, lt=1)
     length: int = Field(ge=8)
 
 

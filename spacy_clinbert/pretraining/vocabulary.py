@@ -13,6 +13,9 @@ from ..errors import ClinbertError
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
+# What `write_tokenizer` writes.
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
 # BERT's own limit: a longer word is one [UNK] (`max_input_chars_per_word` of Google's WordpieceTokenizer).
 LONGEST_WORD = 100
 

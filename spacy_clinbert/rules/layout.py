@@ -9,8 +9,8 @@ MIN_WRAP = 60
 MAX_WRAP = 120
 
 MARKER = re.compile(
-    r"(?:[•·●▪◦‣∙]|#+[^\S\r\n]?(?:\d{1,2}[.:)]?)?|[-–—*+>]{1,3}(?=\s|[^\W\d_])"
-    r"|\(?(?:\d{1,2}|[A-Za-z]|[ivx]{2,5}|[IVX]{2,5})[.)](?=\s|[^\W\d_]))"
+    r"(?:[•·●▪◦‣∙]|#+[^\S\r\n]?(?:\d{1,2}[.:)]?)?|[-–—*+>]{1,3}(?=\s|[^\W\d_]|\Z)"
+    r"|\(?(?:\d{1,2}|[A-Za-z]|[ivx]{2,5}|[IVX]{2,5})[.)](?=\s|[^\W\d_]|\Z))"
 )
 
 _BREAK = "\r\n\v\f\u2028\u2029"
@@ -87,7 +87,11 @@ def _lines(text: str, start: int, end: int, held: Callable[[int], bool]) -> Iter
 def _runs_on(text: str, before: Line, after: Line, title_end: int, wrap: float) -> bool:
     """Whether the end of the line before is a mere wrap."""
     upper, lower = text[before.start : before.end], text[after.start : after.end]
-    if upper.endswith(":") or MARKER.match(lower) or _HEADED.match(lower):
+    if MARKER.match(lower):
+        return False
+    if MARKER.fullmatch(upper):
+        return True
+    if upper.endswith(":") or _HEADED.match(lower):
         return False
     if _stands_alone(upper) or _stands_alone(lower):
         return False

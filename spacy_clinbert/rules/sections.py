@@ -71,7 +71,7 @@ def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
     ends = [placeholder.end for placeholder in placeholders]
     lines = split_lines(text)
     parent, awaits = "", False
-    for before, line, after in zip([None, *lines][: len(lines)], lines, [*lines[1:], None], strict=True):
+    for before, line, after in zip([None, *lines], lines, [*lines[1:], None], strict=False):
         last = None
         for title in find_titles(line, Context(before, after, parent, awaits), lexicon):
             at = bisect_right(ends, title.title_start)

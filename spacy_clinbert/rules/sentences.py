@@ -11,6 +11,7 @@ from .placeholders import find_placeholders
 from .sections import Section
 from .segmenter import sentence_starts
 
+_WORD = re.compile(r"[^\W_]")
 _BLANKS = re.compile(r"\s*")
 _BEHIND_TITLE = re.compile(r"[\s:]*")
 
@@ -66,12 +67,16 @@ def _tile(
     text: str, start: int, end: int, starts: Iterable[int], held: Callable[[int], bool]
 ) -> Iterator[tuple[int, int]]:
     """Make a tiling of [start, end) from ascending offsets at which sentences start."""
-    first = _end(_BLANKS, text, start, end)
+    bounds = [_end(_BLANKS, text, start, end)]
     for offset in starts:
         offset = _end(_BLANKS, text, offset, end)
-        if first < offset < end and not held(offset):
+        if bounds[-1] < offset < end and not held(offset):
+            bounds.append(offset)
+    for offset, following in zip(bounds[1:], [*bounds[2:], end], strict=False):
+        # A ruler or a stray comma is no sentence: it stays with the one before.
+        if _WORD.search(text, offset, following):
             yield start, offset
-            start = first = offset
+            start = offset
     if start < end:
         yield start, end
 

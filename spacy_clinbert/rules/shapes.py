@@ -27,7 +27,7 @@ DRUGS = frozenset({"medications", "admission_medications", "discharge_medication
 
 _PARENTHESES = re.compile(r"\([^()]{0,80}\)?")
 _NUMBERS = re.compile(r"\d{3}|\d\s?[./,%-]\s?\d|\d\s?(?:%|mm|cm|kg)\b")
-_VALUE = re.compile(r"[<>~=+≥≤]?\s?\d+(?![\d.)]|\s?[.)]\s)|[<>~=+≥≤]?\s?\d+\.\d")
+_VALUE = re.compile(r"[<>~=+≥≤]?\s?\d+(?!\d|\s?[.)]\s+\S)")
 _BULLET = re.compile(r"[-–—•·*+>▪◦●○]")
 _ITEM = re.compile(r"\(?\d{1,2}\s?[.)]")
 _SMALL = frozenset(
@@ -122,7 +122,7 @@ def before_colon(name: str, rest: str, marked: bool, line: Line, context: Contex
     words, labelled = len(name.split()), lexicon.ends_in_label(name)
     if caps and sum(map(str.isalpha, name)) > 1 and not (rest and (labelled or (words == 1 and _VALUE.match(rest)))):
         return ("caps_colon", entry) if entry or not (_NUMBERS.search(name) or is_prose(name, lexicon)) else None
-    if labelled or is_prose(name, lexicon) or _VALUE.match(rest):
+    if labelled or ". " in name or is_prose(name, lexicon) or _VALUE.match(rest):
         return None
     if context.parent in DRUGS or not name[0].isupper() or _NUMBERS.search(name) or context.runs_on(line):
         return None

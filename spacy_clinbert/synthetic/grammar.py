@@ -24,7 +24,7 @@ class Span(NamedTuple):
     start (int), end (int): character offsets into the phrase.
     label (str): problem, treatment, test or placeholder.
     assertion (str): what the text says of a problem, in the words of i2b2 2010; empty for other labels.
-    relation (str): how the mention is related to the first other problem of its phrase (i2b2 2010); empty for none.
+    relation (str): how the mention is related to the nearest other problem of its phrase (i2b2 2010); empty for none.
     """
 
     start: int
@@ -78,8 +78,8 @@ class Grammar:
     """Rules, each a list of alternatives, that expand into phrases.
 
     An alternative is text with `{rule}`, a number `{1-30}` or `{0.5-2.5}`, and labelled stretches: `<P:…>` problem,
-    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder; `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation to
-    the first other problem of the phrase. A leading `*` marks an alternative that is held out of the training split.
+    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder; `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation
+    to the nearest problem of the phrase. A leading `*` marks an alternative that is held out of the training split.
 
     rules (Dict[str, Sequence[str]]): the alternatives of each rule.
     held_out (bool): draw also on the alternatives that are held out.

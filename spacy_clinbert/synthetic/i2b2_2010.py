@@ -94,7 +94,8 @@ class _Tokens:
         for head, span in enumerate(spans):
             problems = [tail for tail, other in enumerate(spans) if other.label == "problem" and tail != head]
             if span.relation and problems:
-                self.relations.append(Relation(first + head, first + problems[0], span.relation))
+                nearest = min(problems, key=lambda tail: abs(spans[tail].start - span.start))
+                self.relations.append(Relation(first + head, first + nearest, span.relation))
 
     def record(self, name: str) -> Record:
         return Record(name, self.text, tuple(self.mentions), tuple(self.relations))

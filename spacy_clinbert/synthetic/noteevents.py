@@ -59,8 +59,8 @@ def make_note(number: int, seed: int) -> Tuple[Row, GoldNote]:
 def write_noteevents(folder: Path, notes: Iterator[Tuple[Row, GoldNote]]) -> None:
     """Write `NOTEEVENTS.csv.gz` and `gold.jsonl`, one note at a time.
 
-    `gold.jsonl` has a line a note: note_id (its ROW_ID), sections, sentences, placeholders and concepts, all in characters
-    of TEXT.
+    `gold.jsonl` has a line a note: note_id (its ROW_ID), sections, sentences, placeholders and concepts, all in
+    characters of TEXT.
 
     folder (Path): an existing folder.
     notes (Iterator[Tuple[Row, GoldNote]]): rows and notes, as `make_note` gives them.

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.pretraining.output import whole_folder
 from spacy_clinbert.pretraining.vocabulary import SPECIALS, train_vocabulary, write_tokenizer
 
 NOTES = [
@@ -95,31 +94,3 @@ def test_bad_input_is_one_sentence(notes, size, message):
     with pytest.raises(ClinbertError, match=message) as raised:
         train(notes, size=size)
     assert "\n" not in str(raised.value)
-
-
-def test_a_failed_run_leaves_the_earlier_output(tmp_path):
-    target = tmp_path / "vocabulary"
-    with whole_folder(target) as folder:
-        write_tokenizer(train(NOTES).pieces, folder, cased=True, length=64)
-    before = (target / "vocab.txt").read_bytes()
-    with pytest.raises(KeyboardInterrupt), whole_folder(target) as folder:
-        (folder / "vocab.txt").write_text("half")
-        raise KeyboardInterrupt
-    assert (target / "vocab.txt").read_bytes() == before
-    with whole_folder(target) as folder:
-        (folder / "tokenizer_config.json").write_text("{}")
-    assert [path.name for path in target.iterdir()] == ["tokenizer_config.json"]
-    assert [path.name for path in tmp_path.iterdir()] == ["vocabulary"]
-
-
-@pytest.mark.parametrize("occupied", ["file", "folder"])
-def test_what_is_no_earlier_output_is_never_replaced(tmp_path, occupied):
-    target = tmp_path / "thesis"
-    if occupied == "folder":
-        target.mkdir()
-        (target / "chapter.tex").touch()
-    else:
-        target.touch()
-    with pytest.raises(ClinbertError, match="give another folder"), whole_folder(target):
-        pytest.fail("the block ran")
-    assert target.exists()

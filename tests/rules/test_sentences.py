@@ -1,0 +1,243 @@
+"""Sentences: cases of clinical layout, invariants on arbitrary text, time, and the backends with a model."""
+
+import csv
+import gzip
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.rules import find_placeholders, split_sections, split_sentences
+from spacy_clinbert.rules.parsers import MODELS, _load
+from spacy_clinbert.rules.sections import Section
+
+CASES = json.loads(Path(__file__).with_name("sentence_cases.json").read_text(encoding="utf-8"))
+CLINICAL = st.sampled_from(
+    "∯ ♬ ȸ ȹ &ᓴ& ☝ ♨ ∮ ☉ ✂ [** **] [**Name. 1**] ___ 1. 2) a) (i) a. b. • - # Dr. p.o. q.d. 3.5 ?! ... .\" '. (a. b) "
+    "The he HTN: Plan: fig. no. foo etc. x.[1, 2] --".split()
+    + [
+        "\n",
+        "\r\n",
+        "\r",
+        "\n\n",
+        "\t",
+        "\u00a0",
+        "\u2028",
+        "\x85",
+        "\x0c",
+        "\x1c",
+        "  ",
+        " ",
+        ". ",
+        ".\n",
+        "İ",
+        "ſ",
+        "٣.٥",
+    ]
+)
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.lists(CLINICAL, max_size=60).map(" ".join),
+    st.lists(CLINICAL, max_size=60).map("".join),
+)
+
+
+def section(text: str, start: int, end: int, title: tuple[int, int]) -> Section:
+    return Section(start, end, *title, text[slice(*title)], "other", 1)
+
+
+def read(marked: str) -> tuple[str, list[Section], list[int]]:
+    """Text, sections and sentence starts of a case: `§` opens a section, `⟦ ⟧` hold its title, `‖` opens a sentence."""
+    text, starts, opened, titles = "", [], [0], {}
+    for piece in re.split("([§⟦⟧‖])", marked):
+        if piece == "§" and text:
+            opened.append(len(text))
+        elif piece == "⟦":
+            title_start = len(text)
+        elif piece == "⟧":
+            titles[opened[-1]] = (title_start, len(text))
+        elif piece == "‖":
+            starts.append(len(text))
+        elif piece != "§":
+            text += piece
+    bounds = zip(opened, [*opened[1:], len(text)], strict=True)
+    sections = [section(text, start, end, titles.get(start, (start, start))) for start, end in bounds]
+    return text, sections, sorted({*opened, *starts})
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
+def test_clinical_layout(case):
+    text, sections, starts = read(case["marked"])
+    found = [start for start, _ in split_sentences(text, sections)]
+    assert [text[a:b] for a, b in zip(found, [*found[1:], None], strict=True)] == [
+        text[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)
+    ]
+
+
+def assert_sound(text: str, sections: list[Section], sentences: list[tuple[int, int]]) -> None:
+    assert [start for start, _ in sentences] == [0, *(end for _, end in sentences[:-1])][: len(sentences)]
+    assert not sections or sentences[-1][1] == len(text)
+    assert all(start < end for start, end in sentences)
+    opened = {part.start for part in sections}
+    starts = {start for start, _ in sentences}
+    assert opened <= starts
+    assert not any(text[start].isspace() for start in starts - opened)
+    for start, end, _ in find_placeholders(text):
+        assert not starts & (set(range(start + 1, end)) - opened)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.lists(st.integers(0, 400), max_size=3))
+def test_any_text_is_tiled(text, cuts):
+    bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    sections = []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        title = (start, start) if (end - start) % 2 else (start, min(end, start + 5))
+        sections.append(section(text, start, end, title))
+    sentences = split_sentences(text, sections)
+    assert_sound(text, sections, sentences)
+    assert sentences == split_sentences(text, sections)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS)
+def test_sections_of_any_text_are_tiled(text):
+    sections = split_sections(text)
+    assert_sound(text, sections, split_sentences(text, sections))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["The", "pain", "5", "3.5", "a", "pt's", "HTN", "of", "T-1", "x/y", ";", "80%"]), min_size=1
+    )
+)
+def test_rows_that_need_no_pysbd_have_one_sentence_there_too(words):
+    from pysbd import Segmenter
+
+    text = " ".join(words) + "."
+    assert len(split_sentences(text, [section(text, 0, len(text), (0, 0))])) == 1
+    assert len(Segmenter(language="en", clean=False).segment(text)) == 1
+
+
+def test_boundaries_in_a_long_paragraph_are_those_of_its_parts():
+    sentence = "Dr. Wells (see Fig. 2. There) gave 3.5 mg p.o. q.d. to him at 5 p.m. on call vs. none. "
+    text = sentence * 200
+    assert split_sentences(text, [section(text, 0, len(text), (0, 0))]) == [
+        (at, at + len(sentence)) for at in range(0, len(text), len(sentence))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1234567890" * 100_000,
+        "word " * 200_000,
+        "The patient was seen. " * 45_000,
+        "HEADER:\n" * 10_000,
+        "[** " * 250_000,
+        "[**Name. " * 100_000,
+        "a) b) " * 20_000,
+        "1. 2. " * 50_000,
+        "x.[12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78. " * 10_000,
+        "\n" * 1_000_000,
+        ".\n" * 300_000,
+        "no. " * 100_000,
+    ],
+    ids=["digits", "line", "prose", "headers", "unclosed", "unclosed periods", "letters", "numbers", "references"]
+    + ["line ends", "periods", "abbreviations"],
+)
+def test_time_is_linear(text):
+    began = time.perf_counter()
+    sections = [section(text, 0, len(text), (0, 0))]
+    assert_sound(text, sections, split_sentences(text, sections))
+    assert time.perf_counter() - began < 20
+
+
+def test_rules_import_no_framework():
+    code = (
+        "import sys, spacy_clinbert.rules as r; t = 'Seen. Well.'; assert r.split_sentences(t, r.split_sections(t));"
+        "print([name for name in ('spacy', 'thinc', 'torch', 'transformers', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_pysbd_is_left_as_it_was():
+    from pysbd import Segmenter
+
+    before = Segmenter(language="en", clean=False).segment("Plavix p.o. q.d. Seen by Dr. Wells.")
+    split_sentences("Foo. Bar p.o. q.d.", [section("Foo. Bar p.o. q.d.", 0, 18, (0, 0))])
+    assert Segmenter(language="en", clean=False).segment("Plavix p.o. q.d. Seen by Dr. Wells.") == before
+
+
+def test_unknown_backend_lists_the_backends():
+    with pytest.raises(ClinbertError, match=r"'punkt'.*pysbd, parser, original"):
+        split_sentences("Foo.", [section("Foo.", 0, 4, (0, 0))], backend="punkt")
+
+
+@pytest.mark.parametrize("backend", sorted(MODELS))
+def test_missing_model_names_the_command(backend, monkeypatch):
+    monkeypatch.setitem(MODELS, backend, ("en_core_sci_none",))
+    _load.cache_clear()
+    with pytest.raises(
+        ClinbertError, match=r"en_core_sci_none.*pip install \S+ https://\S+/en_core_sci_none-0\.5\.4\.tar\.gz"
+    ):
+        split_sentences("Foo.", [section("Foo.", 0, 4, (0, 0))], backend=backend)
+
+
+@pytest.fixture
+def installed_model(tmp_path, monkeypatch):
+    """An installed package `en_core_sci_md` whose "parser" ends a sentence at an exclamation mark only."""
+    import spacy
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer", name="parser", config={"punct_chars": ["!"]})
+    nlp.to_disk(tmp_path / "en_core_sci_md" / "model")
+    (tmp_path / "en_core_sci_md" / "__init__.py").write_text(
+        "from pathlib import Path\nfrom spacy.util import load_model_from_path\n\n\n"
+        "def load(**overrides):\n    return load_model_from_path(Path(__file__).parent / 'model', **overrides)\n"
+    )
+    (tmp_path / "en_core_sci_md-0.5.4.dist-info").mkdir()
+    (tmp_path / "en_core_sci_md-0.5.4.dist-info" / "METADATA").write_text("Name: en_core_sci_md\nVersion: 0.5.4\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    _load.cache_clear()
+    yield
+    _load.cache_clear()
+    sys.modules.pop("en_core_sci_md", None)
+
+
+@pytest.mark.usefixtures("installed_model")
+@pytest.mark.parametrize(
+    ("backend", "marked"),
+    [
+        ("parser", "§ Oh! \n‖[**Wow! No 2**] was here. Fine - well -- ok. No. Bye§ Next. One two! ‖Three"),
+        ("original", "§ Oh! \n‖[**Wow! No 2**] was here. ‖Fine - ‖well -- ok. no. Bye§ Next. ‖One two! ‖Three"),
+    ],
+)
+def test_models_split_each_section(backend, marked):
+    text, sections, starts = read(marked)
+    sentences = split_sentences(text, sections, backend=backend)
+    assert [start for start, _ in sentences] == starts
+    assert_sound(text, sections, sentences)
+
+
+@pytest.mark.external
+def test_all_open_notes_are_tiled(shared):
+    texts = [
+        json.loads(line)["text"]
+        for name in ("aci_bench", "mtsamples")
+        for line in gzip.open(shared / "data" / "notes" / f"{name}.jsonl.gz", "rt", encoding="utf-8")
+    ]
+    with open(shared / "data" / "formats" / "mimic3_notes" / "NOTEEVENTS.csv", encoding="utf-8", newline="") as file:
+        texts += [row["TEXT"] for row in csv.DictReader(file)]
+    for text in texts:
+        sections = split_sections(text)
+        assert_sound(text, sections, split_sentences(text, sections))
