@@ -8,7 +8,9 @@ from ..errors import ClinbertError
 from .annotate import annotate
 from .convert import convert
 from .encoders import encoders
+from .page import page
 from .pretrain import TAKES_OVERRIDES, pretrain
+from .report import report
 from .synth import synth
 from .vocab import vocab
 
@@ -19,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, convert, encoders, synth, vocab):
+for command in (annotate, convert, encoders, page, report, synth, vocab):
     app.command()(command)
 app.command(context_settings=TAKES_OVERRIDES)(pretrain)
 
