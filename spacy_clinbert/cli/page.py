@@ -25,7 +25,9 @@ def page(
 
     nlp = load_pipeline(model)
     docs = []
-    for doc, note_id in nlp.pipe(((note.text, note.note_id) for note in islice(read_notes(notes), limit)), as_tuples=True):
+    for doc, note_id in nlp.pipe(
+        ((note.text, note.note_id) for note in islice(read_notes(notes), limit)), as_tuples=True
+    ):
         doc.user_data["title"] = f"note {note_id}"
         docs.append(doc)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
 
 import numpy as np
 from spacy.language import Language
@@ -107,7 +107,9 @@ class ClinbertNer(TrainablePipe):
         if label in self.labels:
             return 0
         if self.model.get_ref("output_layer").has_dim("nO"):
-            raise ClinbertError(f"{self.name}: label {label!r} comes after the model was initialized: give all labels to initialize")
+            raise ClinbertError(
+                f"{self.name}: label {label!r} comes after the model was initialized: give all labels to initialize"
+            )
         self.cfg["labels"].append(label)
         return 1
 
@@ -153,7 +155,7 @@ class ClinbertNer(TrainablePipe):
         sgd: Optional[Optimizer] = None,
         losses: Optional[Dict[str, float]] = None,
     ) -> Dict[str, float]:
-        """Learn from a batch. The backward pass always runs, since a shared encoder waits for that of its last listener.
+        """Learn from a batch; the backward pass always runs, since a shared encoder waits for its last listener's.
 
         examples (Iterable[Example]): predicted and gold Docs.
         drop (float): dropout of the head.
@@ -183,16 +185,19 @@ class ClinbertNer(TrainablePipe):
         """
         gold = [self._gold_tags(example) for example in examples]
         total = sum(int((tags >= 0).sum()) for tags in gold)
-        loss, gradients = 0.0, []
+        loss = 0.0
+        gradients: List[Floats2d] = []
         for tags, logits in zip(gold, scores):
             known = np.flatnonzero(tags >= 0)
             gradient = np.zeros(logits.shape, dtype="float32")
             if len(known):
                 probabilities = softmax(self.model.ops.to_numpy(logits)[known])
-                loss -= float(np.log(np.maximum(probabilities[np.arange(len(known)), tags[known]], 1e-30)).sum()) / total
+                loss -= (
+                    float(np.log(np.maximum(probabilities[np.arange(len(known)), tags[known]], 1e-30)).sum()) / total
+                )
                 probabilities[np.arange(len(known)), tags[known]] -= 1.0
                 gradient[known] = probabilities / total
-            gradients.append(self.model.ops.asarray_f(gradient))
+            gradients.append(self.model.ops.asarray2f(cast(Floats2d, gradient)))
         return loss, gradients
 
     def _gold_tags(self, example: Example) -> np.ndarray:
@@ -228,7 +233,9 @@ class ClinbertNer(TrainablePipe):
         for label in labels:
             self.add_label(label)
         if not self.labels:
-            raise ClinbertError(f"{self.name}: the training data holds no entities: check the corpus, or give labels to initialize")
+            raise ClinbertError(
+                f"{self.name}: the training data holds no entities: check the corpus, or give labels to initialize"
+            )
         docs = [example.predicted for example in islice(get_examples(), SAMPLE)]
         width = len(tag_names(self.labels))
         sample = [self.model.ops.alloc2f(len(doc), width) for doc in docs]
@@ -252,7 +259,7 @@ def report_dropped(name: str, dropped: int, total: int, n_docs: int) -> None:
     """Warn of gold entities that cannot be learned; silence would hide them in the score."""
     if dropped:
         warnings.warn(
-            f"{name}: {dropped} of {total} gold entities in {n_docs} documents do not fall on token bounds and are not learned; "
-            "convert the corpus with the tokenizer of the pipeline",
+            f"{name}: {dropped} of {total} gold entities in {n_docs} documents do not fall on token bounds and are not "
+            "learned; convert the corpus with the tokenizer of the pipeline",
             stacklevel=3,
         )

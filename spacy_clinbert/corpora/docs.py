@@ -13,9 +13,10 @@ def make_doc(record: Record, nlp: Language) -> Tuple[Doc, List[Rejection]]:
     """Make the Doc of a record.
 
     `doc.ents` holds the mentions that are unbroken, fall on token bounds and overlap no longer one.
-    `doc.user_data` holds all, as annotated: `clinbert_id`; `clinbert_gold`, a list of `[[[start, end], …], label]` in
-    characters of the text; where the corpus has them, `clinbert_assertions`, one for each mention, and
-    `clinbert_relations`, a list of `[head, tail, label]` with indices into the mentions.
+    `doc.user_data` holds all, as annotated, in tuples (what a DocBin gives back): `clinbert_id`; `clinbert_gold`, for
+    each mention `(((start, end), …), label)` in characters of the text; where the corpus has them,
+    `clinbert_assertions`, one for each mention, and `clinbert_relations`, each `(head, tail, label)` with indices into
+    the mentions.
 
     record (Record): the record.
     nlp (Language): pipeline whose tokenizer cuts the text.
@@ -39,11 +40,11 @@ def make_doc(record: Record, nlp: Language) -> Tuple[Doc, List[Rejection]]:
         else:
             rejected.append(Rejection(record.annotations, mention.id, "overlaps another mention"))
     doc.user_data["clinbert_id"] = record.id
-    doc.user_data["clinbert_gold"] = [[list(map(list, one.fragments)), one.label] for one in record.mentions]
-    if any(mention.assertion for mention in record.mentions):
-        doc.user_data["clinbert_assertions"] = [mention.assertion for mention in record.mentions]
+    doc.user_data["clinbert_gold"] = tuple((one.fragments, one.label) for one in record.mentions)
+    if any(one.assertion for one in record.mentions):
+        doc.user_data["clinbert_assertions"] = tuple(one.assertion for one in record.mentions)
     if record.relations:
-        doc.user_data["clinbert_relations"] = list(map(list, record.relations))
+        doc.user_data["clinbert_relations"] = tuple(map(tuple, record.relations))
     return doc, rejected
 
 

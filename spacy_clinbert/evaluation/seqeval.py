@@ -14,7 +14,8 @@ Mention = Tuple[int, int, str, bool]
 def make_seqeval_scorer(spans_key: str = "clinbert_ner") -> Callable:
     """Make the scorer.
 
-    spans_key (str): span group in which `clinbert_ner` says which of its mentions began with an I (`decoding = "argmax"`).
+    spans_key (str): span group in which `clinbert_ner` says which of its mentions began with an I (`decoding =
+        "argmax"`).
     RETURNS (Callable): scores examples; see `score_entities`.
     """
     return partial(score_entities, spans_key=spans_key)
@@ -26,8 +27,8 @@ def score_entities(examples: Iterable[Example], *, spans_key: str = "clinbert_ne
     examples (Iterable[Example]): predicted and gold Docs; Docs without gold annotation are left out.
     spans_key (str): see `make_seqeval_scorer`.
     RETURNS (Dict[str, Any]): `ents_p`, `ents_r`, `ents_f` and `ents_per_type` by seqeval's strict mode with IOB2, and
-        `ents_conll_p`, `ents_conll_r`, `ents_conll_f`, which also count a mention that begins with an I (as conlleval does). All None
-        where no Doc has gold annotation.
+        `ents_conll_p`, `ents_conll_r`, `ents_conll_f`, which also count a mention that begins with an I (as conlleval
+        does). All None where no Doc has gold annotation.
     """
     from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
     from seqeval.scheme import IOB2
@@ -82,7 +83,8 @@ def key(span: Span) -> Tuple[int, int, str]:
 
 
 def tag_pieces(gold: Sequence[Mention], predicted: Sequence[Mention]) -> Tuple[List[str], List[str]]:
-    """Tag the same pieces of a text twice: it is cut at the bounds of all mentions, gold or predicted, so that each falls on bounds.
+    """Tag the same pieces of a text twice: it is cut at the bounds of all mentions, gold or predicted, so that each
+    falls on bounds.
 
     gold (Sequence[Mention]): disjoint.
     predicted (Sequence[Mention]): disjoint.

@@ -8,8 +8,8 @@ import numpy as np
 from .windows import Window
 from .wordpieces import Wordpieces
 
-# A window shorter than this share of the longest one starts a micro-batch of its own kind, once the batch has enough to do:
-# padded wordpieces cost as much as real ones.
+# A window shorter than this share of the longest one starts a micro-batch of its own kind, once the batch has enough
+# to do: padded wordpieces cost as much as real ones.
 PADDING_SHARE = 0.75
 ENOUGH_PIECES = 1024
 
@@ -52,7 +52,8 @@ def make_batches(
 
     docs (Sequence[DocPieces]): the Docs' wordpieces and windows.
     pieces (Wordpieces): what knows the special pieces around a window and the padding.
-    max_pieces (int): the largest number of padded wordpieces in a micro-batch; a single longer window is one of its own.
+    max_pieces (int): the largest number of padded wordpieces in a micro-batch; a single longer window is one of its
+        own.
     pooling (str): "first" wordpiece of a token or "mean" of its wordpieces.
     unique (bool): whether identical windows go through once, for inference.
     RETURNS (Tuple[List[MicroBatch], int]): the micro-batches and the number of tokens in all Docs.
@@ -78,9 +79,7 @@ def make_batches(
     return lay_out(sequences, group(lengths, max_pieces), np.concatenate(picks), pieces.pad_id), offset
 
 
-def pick_rows(
-    starts: np.ndarray, window_of: np.ndarray, place_of: np.ndarray, offset: int, pooling: str
-) -> np.ndarray:
+def pick_rows(starts: np.ndarray, window_of: np.ndarray, place_of: np.ndarray, offset: int, pooling: str) -> np.ndarray:
     """For one Doc, which (window, place) goes to which row with which weight: shape (n_picks, 4)."""
     lengths = np.diff(starts)
     tokens = np.flatnonzero(lengths)
@@ -106,9 +105,7 @@ def group(lengths: np.ndarray, max_pieces: int) -> list[np.ndarray]:
     return groups
 
 
-def lay_out(
-    sequences: list[list[int]], groups: list[np.ndarray], picks: np.ndarray, pad_id: int
-) -> list[MicroBatch]:
+def lay_out(sequences: list[list[int]], groups: list[np.ndarray], picks: np.ndarray, pad_id: int) -> list[MicroBatch]:
     """Pad each group of windows and translate the picks into rows of its flattened output."""
     group_of = np.empty(len(sequences), dtype=np.int64)
     slot_of = np.empty(len(sequences), dtype=np.int64)

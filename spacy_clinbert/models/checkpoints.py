@@ -38,15 +38,15 @@ def read_checkpoint(name: str) -> Checkpoint:
     options: dict[str, Any] = {"revision": source.revision} if source.revision else {}
     casing = {}
     if source.entry is not None:
-        # Several published tokenizers carry no casing flag: a cased vocabulary would be read in lower case, or the reverse.
+        # Several published tokenizers carry no casing flag: a cased vocabulary would be read in lower case.
         casing = {"do_lower_case": not source.entry.cased, "strip_accents": source.entry.strip_accents}
     try:
         model, tokenizer = from_folder_or_hub(source.location, {**options, "local_files_only": True}, casing)
     except ClinbertError:
         raise
     except (OSError, ValueError):
-        # Neither a folder nor in the hub's local cache. One quick question tells whether the hub has it; transformers would
-        # retry for a minute where there is no network.
+        # Neither a folder nor in the hub's local cache. One quick question tells whether the hub has it; transformers
+        # would retry for a minute where there is no network.
         try:
             HfApi().model_info(source.location, revision=source.revision, timeout=HUB_TIMEOUT)
             model, tokenizer = from_folder_or_hub(source.location, options, casing)
@@ -69,7 +69,8 @@ def from_folder_or_hub(location: str, options: dict[str, Any], casing: dict[str,
     missing = [key for key in info["missing_keys"] if "pooler" not in key and "position_ids" not in key]
     if missing:
         raise ClinbertError(
-            f"the weights in {location!r} lack {len(missing)} tensors of the encoder (first: {missing[0]}): copy its files again"
+            f"the weights in {location!r} lack {len(missing)} tensors of the encoder (first: {missing[0]}): "
+            "copy its files again"
         )
     # Rows come from the last layer; a pooler would be saved untrained.
     if getattr(model, "pooler", None) is not None:
@@ -98,8 +99,8 @@ def max_positions(model: Any) -> int:
     """The longest sequence, special pieces included, that an encoder has positions for."""
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     # RoBERTa counts positions from behind its padding id, so that as many rows of its table are never used.
-    unused = 0 if getattr(table, "padding_idx", None) is None else table.padding_idx + 1
-    return int(model.config.max_position_embeddings) - unused
+    padding = getattr(table, "padding_idx", None)
+    return int(model.config.max_position_embeddings) - (0 if padding is None else padding + 1)
 
 
 def set_dropout(model: Any, rate: Optional[float]) -> None:

@@ -34,24 +34,32 @@ def NoteEncoder(
     device: str = "auto",
     width: Optional[int] = None,
 ) -> Model[List[Doc], List[Floats2d]]:
-    """Build an encoder of notes: wordpieces in windows cut at sentence bounds, every wordpiece covered, one row per token.
+    """Build an encoder of notes: wordpieces in windows cut at sentence bounds, every wordpiece covered, one row per
+    token.
 
     Nothing is loaded until `initialize` or `from_bytes`.
 
-    name (str): catalogue alias (`clinbert encoders`), hub id, or folder with a Hugging Face encoder and a fast tokenizer.
-    window (str): "sentence" (a window a sentence) or "packed" (whole sentences packed up to `max_pieces`); neither crosses sections.
-    sections_key (str): key of the sections in `doc.spans`; a Doc without them is one section, one without sentence starts one sentence.
-    max_pieces (Optional[int]): wordpieces in a window, special pieces included; None for the length the encoder was trained at.
-    overlap (Optional[int]): wordpieces that the windows of a too long sentence share, each token's row being taken from the
-        window in which it stands most centrally; None for a quarter of a window.
-    max_batch_pieces (int): padded wordpieces in one micro-batch, whatever the number and length of the Docs; bounds the memory.
+    name (str): catalogue alias (`clinbert encoders`), hub id, or folder with a Hugging Face encoder and a fast
+        tokenizer.
+    window (str): "sentence" (a window a sentence) or "packed" (whole sentences packed up to `max_pieces`); neither
+        crosses sections.
+    sections_key (str): key of the sections in `doc.spans`; a Doc without them is one section, one without sentence
+        starts one sentence.
+    max_pieces (Optional[int]): wordpieces in a window, special pieces included; None for the length the encoder was
+        trained at.
+    overlap (Optional[int]): wordpieces that the windows of a too long sentence share, each token's row being taken
+        from the window in which it stands most centrally; None for a quarter of a window.
+    max_batch_pieces (int): padded wordpieces in one micro-batch, whatever the number and length of the Docs; bounds
+        the memory.
     pooling (str): a token's row is that of its "first" wordpiece, as in the papers, or the "mean" over its wordpieces.
     mixed_precision (str): "no", "bf16" or "fp16".
-    dropout (Optional[float]): BERT's own dropout, which `training.dropout` does not reach; None for its configuration's.
+    dropout (Optional[float]): BERT's own dropout, which `training.dropout` does not reach; None for its
+        configuration's.
     freeze_layers (int): so many layers from below, and the embeddings, are not trained; 0 trains all.
     device (str): where torch runs while Thinc is on the CPU: "auto", "cpu", "cuda:0".
     width (Optional[int]): the rows' width, where another part of a config must know it; checked against the encoder.
-    RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc), width) per Doc; zeros for a token without wordpieces.
+    RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc), width) per Doc; zeros for a token without
+        wordpieces.
     RAISES (ClinbertError): for a setting out of range.
     """
     check_choice("window", window, WINDOW_MODES)
@@ -81,7 +89,8 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: object = None, *, name:
         shim.load(name)
     if model.has_dim("nO") and model.get_dim("nO") != shim.width:
         raise ClinbertError(
-            f"NoteEncoder: width = {model.get_dim('nO')}, but the rows of {name!r} are {shim.width} wide: set width = {shim.width}"
+            f"NoteEncoder: width = {model.get_dim('nO')}, but the rows of {name!r} are {shim.width} wide: "
+            f"set width = {shim.width}"
         )
     model.set_dim("nO", shim.width)
 
@@ -139,9 +148,14 @@ def lay_windows(
     limit = length - shim.pieces.n_specials
     shared = limit // 4 if overlap is None else overlap
     if length > shim.max_positions:
-        raise ClinbertError(f"NoteEncoder: max_pieces = {length}, but the encoder has {shim.max_positions} positions: give at most these")
+        raise ClinbertError(
+            f"NoteEncoder: max_pieces = {length}, but the encoder has {shim.max_positions} positions: "
+            "give at most as many"
+        )
     if not 0 <= shared < limit:
-        raise ClinbertError(f"NoteEncoder: overlap = {shared} does not fit windows of {limit} wordpieces: give a smaller one")
+        raise ClinbertError(
+            f"NoteEncoder: overlap = {shared} does not fit windows of {limit} wordpieces: give a smaller one"
+        )
     ids, starts = shim.pieces.encode(doc)
     sections = {span.start for span in doc.spans[sections_key]} if sections_key in doc.spans else set()
     bounds = {0, *sections}
@@ -153,22 +167,25 @@ def lay_windows(
 def watch_annotations(shim: TransformerShim, docs: List[Doc], sections_key: str, is_train: bool) -> None:
     """Record at training whether Docs came with sentences and sections, and warn once where prediction differs.
 
-    Windows are cut at sentences and sections: a config whose `annotating_components` forget them trains on other windows than it
-    predicts on.
+    Windows are cut at sentences and sections: a config whose `annotating_components` forget them trains on other
+    windows than it predicts on.
     """
     for doc in docs:
         if len(doc) < 2:
             continue
         seen = {"sentences": doc.has_annotation("SENT_START"), "sections": sections_key in doc.spans}
         if is_train:
-            shim.cfg["trained_with"] = {key: seen[key] or shim.cfg.get("trained_with", {}).get(key, False) for key in seen}
+            shim.cfg["trained_with"] = {
+                key: seen[key] or shim.cfg.get("trained_with", {}).get(key, False) for key in seen
+            }
             continue
         differing = [key for key, value in shim.cfg.get("trained_with", seen).items() if value != seen[key]]
         if differing and not shim.warned:
             shim.warned = True
             state = "with" if seen[differing[0]] else "without"
             warnings.warn(
-                f"NoteEncoder: this Doc comes {state} {' and '.join(differing)}, those in training did not: its windows are cut in another "
-                "way; run the same components before it, and list them in [training] annotating_components",
+                f"NoteEncoder: this Doc comes {state} {' and '.join(differing)}, those in training did not: its "
+                "windows are cut in another way; run the same components before it, and list them in [training] "
+                "annotating_components",
                 stacklevel=2,
             )

@@ -9,7 +9,7 @@ DECODINGS = ("viterbi", "argmax")
 
 
 class Mention(NamedTuple):
-    """A mention in a sequence: its positions, the index of its label, its probability, and whether it began with a B."""
+    """A mention in a sequence: its positions, its label's index, its probability, and whether it began with a B."""
 
     start: int
     end: int
@@ -38,7 +38,8 @@ def decode(probabilities: np.ndarray, decoding: str) -> np.ndarray:
     """Choose one tag for each position.
 
     probabilities (ndarray): shape (length, 2 × labels + 1), in the order of `tag_names`.
-    decoding (str): "viterbi" for the likeliest legal sequence, "argmax" for the likeliest tag of each position, legal or not.
+    decoding (str): "viterbi" for the likeliest legal sequence, "argmax" for the likeliest tag of each position, legal
+        or not.
     RETURNS (ndarray): tag indices, shape (length,).
     """
     tags = probabilities.argmax(axis=1)
@@ -83,8 +84,8 @@ def find_mentions(tags: np.ndarray, probabilities: np.ndarray) -> List[Mention]:
 
     tags (ndarray): tag indices, shape (length,).
     probabilities (ndarray): shape (length, tags).
-    RETURNS (List[Mention]): in order. A mention's score is the probability of just this span with this label: that of its tags,
-        times that of no further I behind it, positions taken as independent, as the layer does.
+    RETURNS (List[Mention]): in order. A mention's score is the probability of just this span with this label: that of
+        its tags, times that of no further I behind it, positions taken as independent, as the layer does.
     """
     orphans = is_inside_without_begin(tags)
     is_begin = (tags % 2 == 1) | orphans

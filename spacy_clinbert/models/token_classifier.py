@@ -1,6 +1,6 @@
 """`spacy_clinbert.TokenClassifier.v1`: one linear layer over the rows of any tok2vec."""
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Tuple, cast
 
 import numpy
 from spacy import registry
@@ -20,10 +20,12 @@ def TokenClassifier(
 
     tok2vec (Model[List[Doc], List[Floats2d]]): rows per token: our encoders, a listener, or any of spaCy's.
     nO (Optional[int]): number of tags; inferred from the data.
-    RETURNS (Model[List[Doc], List[Floats2d]]): logits of shape (len(doc), nO) per Doc; the dropout is `training.dropout`.
+    RETURNS (Model[List[Doc], List[Floats2d]]): logits of shape (len(doc), nO) per Doc; the dropout is
+        `training.dropout`.
     """
     output = Linear(nO, init_W=bert_init)
-    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(chain(Dropout(), output)))
+    head: Model[Floats2d, Floats2d] = chain(cast(Model[Floats2d, Floats2d], Dropout()), output)
+    model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(head))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", output)
     return model
@@ -31,4 +33,5 @@ def TokenClassifier(
 
 def bert_init(ops: Ops, shape: Tuple[int, ...]) -> Floats2d:
     """Normal weights of BERT's deviation: from zeros, no gradient reaches the encoder in the first steps."""
-    return ops.asarray_f(numpy.random.normal(0.0, BERT_DEVIATION, size=shape).astype("float32"))
+    weights = numpy.random.normal(0.0, BERT_DEVIATION, size=shape).astype("float32")
+    return ops.asarray2f(cast(Floats2d, weights))

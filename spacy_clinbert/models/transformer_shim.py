@@ -1,15 +1,15 @@
-"""The bridge between a Hugging Face encoder and Thinc: forward and backward in bounded memory, device, threads, serialization."""
+"""The bridge between a Hugging Face encoder and Thinc: passes in bounded memory, device, threads, serialization."""
 
 import copy
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import Any, Callable, Optional, Sequence, Union, cast
 
 import srsly
 from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
 from thinc.shims.shim import Shim
-from thinc.types import Floats2d
+from thinc.types import Floats2d, FloatsXd
 
 from .batches import MicroBatch
 from .checkpoints import freeze, from_files, max_positions, read_checkpoint, set_dropout, to_files
@@ -97,9 +97,9 @@ class TransformerShim(PyTorchShim):
         def backprop(d_rows: Floats2d) -> None:
             if rows.requires_grad:
                 gradient = xp2torch(d_rows, device=self.device)
-                torch.autograd.backward((rows,), (self._grad_scaler.scale(gradient),))
+                rows.backward(self._grad_scaler.scale(gradient))
 
-        return torch2xp(rows, ops=get_current_ops()), backprop
+        return cast(Floats2d, torch2xp(rows, ops=get_current_ops())), backprop
 
     def _run(self, batch: MicroBatch, recompute: bool) -> tuple[Any, Any]:
         """One micro-batch: the places of its rows among all tokens, and the rows."""
@@ -129,7 +129,7 @@ class TransformerShim(PyTorchShim):
         return torch.autocast(self.device.type, dtype=dtype)
 
     def _mind_the_fork(self) -> None:
-        """In a forked worker, leave the parent's thread pool alone: it does not exist there, and waiting for it hangs for ever."""
+        """In a forked worker, leave the parent's thread pool alone: its threads are not there to wait for."""
         if self._process != os.getpid():
             import torch
 
@@ -146,9 +146,9 @@ class TransformerShim(PyTorchShim):
         ops = get_current_ops()
         for name, parameter in parameters.items():
             if not overflow:
-                weights, gradient = torch2xp(parameter.data, ops=ops), torch2xp(parameter.grad, ops=ops)
-                weights, _ = optimizer((self.id, name), weights, gradient)  # type: ignore[call-arg]
-                parameter.data = xp2torch(weights, device=parameter.device)
+                weights, gradient = (cast(FloatsXd, torch2xp(t, ops=ops)) for t in (parameter.data, parameter.grad))
+                updated, _ = optimizer((self.id, name), weights, gradient)
+                parameter.data = xp2torch(updated, device=parameter.device)
             parameter.grad = None
         self._grad_scaler.update()
 

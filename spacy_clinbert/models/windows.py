@@ -1,4 +1,4 @@
-"""Windows of wordpieces: cut at sentence bounds, every wordpiece covered, each token read where it stands most centrally."""
+"""Windows of wordpieces: cut at sentence bounds, all covered, each token read where it stands most centrally."""
 
 from typing import Iterator, NamedTuple, Sequence
 
@@ -24,7 +24,8 @@ def cut_windows(
     starts (ndarray): where the pieces of each token start, shape (n_tokens + 1,).
     bounds (Sequence[int]): token indices at which a sentence or section starts, ascending, the first 0.
     sections (Set[int]): those of the bounds at which a section starts.
-    mode (str): "sentence" (a window a sentence) or "packed" (whole sentences packed up to the limit, never across sections).
+    mode (str): "sentence" (a window a sentence) or "packed" (whole sentences packed up to the limit, never across
+        sections).
     limit (int): the largest number of wordpieces in a window, special pieces not counted.
     overlap (int): how many wordpieces two windows of one sentence that is longer than the limit share.
     RETURNS (List[Window]): windows in order; their kept parts tile all wordpieces.

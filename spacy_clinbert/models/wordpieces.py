@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
-# Clinical text has few word types, garbled text many: past this number the cache starts anew, so that memory stays bounded.
+# Clinical text has few word types, garbled text many: past this number the cache starts anew, so that memory stays
+# bounded.
 CACHED_TYPES = 200_000
 
 
@@ -33,7 +34,8 @@ class Wordpieces:
         """Cut all tokens of a Doc.
 
         doc (Doc): the document.
-        RETURNS (Tuple[ndarray, ndarray]): the ids of all pieces in order, shape (n_pieces,), and where the pieces of each token
+        RETURNS (Tuple[ndarray, ndarray]): the ids of all pieces in order, shape (n_pieces,), and where the pieces of
+            each token
             start, shape (n_tokens + 1,); a token without pieces (`"\\n"`, U+200B) starts where the next one does.
         """
         pieces = [self.cut(token.text) for token in doc]

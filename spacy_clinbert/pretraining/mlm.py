@@ -92,7 +92,12 @@ def pretrain(settings: Settings) -> Pretrained:
 
 
 def load_tokenizer(settings: Settings) -> Any:
-    """Load the tokenizer; where the weights come from the catalogue, its row says casing and accents."""
+    """Load the tokenizer; where the weights come from the catalogue, its row says casing and accents.
+
+    settings (Settings): the tokenizer's folder, the weights to start from and the length.
+    RETURNS (PreTrainedTokenizerFast): the tokenizer, with the length as its `model_max_length`.
+    RAISES (ClinbertError): if the folder holds no tokenizer.
+    """
     folder = settings.paths.tokenizer
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "vocab.txt").is_file():
         raise ClinbertError(f"tokenizer folder {folder} holds no tokenizer: write one with `clinbert vocab`")
@@ -102,7 +107,13 @@ def load_tokenizer(settings: Settings) -> Any:
 
 
 def load_model(settings: Settings, tokenizer: Any) -> Any:
-    """Load the weights to start from, or draw new ones."""
+    """Load the weights to start from, or draw new ones.
+
+    settings (Settings): the model's sizes or the encoder to start from.
+    tokenizer (PreTrainedTokenizerFast): what gives the number of wordpieces.
+    RETURNS (PreTrainedModel): the model with its masked language modelling head.
+    RAISES (ClinbertError): if the sizes do not fit together, or the encoder cannot be loaded or is too small.
+    """
     shape = settings.model
     if shape.init is None:
         if shape.hidden_size % shape.heads:
@@ -214,7 +225,14 @@ def _train(model: Any, tokenizer: Any, windows: Windows, settings: Settings, fol
 
 @torch.no_grad()
 def score_masked(model: Any, tokenizer: Any, windows: Windows, settings: Settings) -> tuple[float, float]:
-    """Masked loss (nats) and accuracy over windows, each masked wordpiece counting once, with masks of a fixed seed."""
+    """Score masked wordpieces, each counting once, with masks of a fixed seed.
+
+    model (PreTrainedModel), tokenizer (PreTrainedTokenizerFast): what is scored.
+    windows (Windows): the held-out windows.
+    settings (Settings): the mask probability and the seed.
+    RETURNS (tuple[float, float]): mean loss in nats, and the share of masked wordpieces that come first.
+    RAISES (ClinbertError): if no wordpiece is masked.
+    """
     training = settings.training
     collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=training.mask_probability, seed=training.seed)
     loss, right, masked = 0.0, 0, 0

@@ -1,7 +1,7 @@
 """The rows of a note: lines that run on are one; a list item, a headed line and a row of a table start their own."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # Notes are wrapped at columns between these: MIMIC's at 70 to 78, where placeholders have made some lines longer.
@@ -46,20 +46,17 @@ def wrap_column(text: str) -> float:
     return lengths[len(lengths) * 3 // 4] if lengths else float("inf")
 
 
-def split_rows(
-    text: str, start: int, end: int, title_end: int, wrap: float, held: Callable[[int], bool]
-) -> Iterator[tuple[int, int]]:
+def split_rows(text: str, start: int, end: int, title_end: int, wrap: float) -> Iterator[tuple[int, int]]:
     """Split a section into rows.
 
     text (str): the whole note.
     start (int), end (int): the section, as offsets into the note.
     title_end (int): where the section's title ends (alone on its line it is a row of its own); `start` without one.
     wrap (float): the column at which the note's prose is wrapped.
-    held (Callable[[int], bool]): whether an offset lies inside a placeholder: no line ends there.
     YIELDS (tuple[int, int]): each row's start and end, without the blanks around it.
     """
     row_start, before = -1, None
-    for line in _lines(text, start, end, held):
+    for line in _lines(text, start, end):
         if before and not (line and _runs_on(text, before, line, title_end, wrap)):
             yield row_start, before.end
             before = None
@@ -68,19 +65,12 @@ def split_rows(
         before = line
 
 
-def _lines(text: str, start: int, end: int, held: Callable[[int], bool]) -> Iterator[Line | None]:
+def _lines(text: str, start: int, end: int) -> Iterator[Line | None]:
     """The lines of a section, None for each blank one and at the end."""
-    line_start = start
     for match in _LINE.finditer(text, start, end):
-        if held(match.start(2)):
-            continue
-        line = text[line_start : match.end(1)]
-        if line and not line.isspace():
-            column = len(match[1].rstrip())
-            yield Line(line_start + len(line) - len(line.lstrip()), line_start + len(line.rstrip()), column)
-        else:
-            yield None
-        line_start = match.end()
+        line = match[1]
+        column = len(line.rstrip())
+        yield Line(match.end(1) - len(line.lstrip()), match.start() + column, column) if column else None
     yield None
 
 

@@ -15,8 +15,11 @@ NESTED = {
     "diagnostic_studies": frozenset({"laboratory", "microbiology", "imaging", "ecg", "echocardiogram", "pathology"}),
     "discharge_condition": frozenset({"mental_status", "activity", "functional_status"}),
 }
+# Categories that a reading of a study has, and an examination of a patient has not.
 READING = frozenset({"findings", "impression", "technique", "comparison"})
-NARRATIVE = 200
+# From this length in characters, what stands under `PROCEDURE` in the words of running text tells how it went.
+NARRATIVE = 120
+OPENING = 300
 
 
 class Section(NamedTuple):
@@ -53,7 +56,8 @@ def split_sections(text: str, lexicon: Optional[Lexicon] = None) -> List[Section
     lexicon (Lexicon): the titles of the note's language; English by default.
     RETURNS (List[Section]): sections that tile the text from 0 to its length, in order; none for an empty text.
     """
-    placed = _read_by_context(text, list(_place_titles(text, lexicon or load_lexicon())))
+    lexicon = lexicon or load_lexicon()
+    placed = _read_by_context(text, list(_place_titles(text, lexicon)), lexicon)
     sections: List[Section] = []
     first = placed[0].title.start if placed else len(text)
     if text[:first].strip() or (text and not placed):
@@ -101,20 +105,26 @@ def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, i
     return category, 2 if marked and parent in BY_SYSTEM else 1
 
 
-def _read_by_context(text: str, placed: List[_Placed]) -> List[_Placed]:
+def _read_by_context(text: str, placed: List[_Placed], lexicon: Lexicon) -> List[_Placed]:
     """Tell apart what one word names: `PROCEDURE`, its name or its course; `EXAM` and `HISTORY` in a report."""
     categories = {item.category for item in placed}
-    report = bool(categories & {"technique", "comparison"})
+    study_first = bool(placed and placed[0].category == "physical_exam" and categories & READING)
+    examined = any(item.category in EXAMS for item in placed[study_first:])
+    report = not examined and (study_first or bool(categories & {"technique", "comparison"}))
     read = []
     for number, item in enumerate(placed):
         category = item.category
         end = placed[number + 1].title.start if number + 1 < len(placed) else len(text)
-        content = text[item.title.title_end : end].strip(" \t\r\n:")
-        if category == "procedure" and len(content) > NARRATIVE and not content[:1].isdigit():
+        content = text[item.title.title_end : end]
+        if category == "procedure" and len(content) > NARRATIVE and _is_told(content[:OPENING], lexicon):
             category = "procedure_description"
-        elif category == "physical_exam" and not number and categories & READING:
-            category, report = "procedure", True
-        elif category == "history_of_present_illness" and report and not categories & (EXAMS - {category}):
+        elif study_first and number == 0:
+            category = "procedure"
+        elif category == "history_of_present_illness" and report:
             category = "indication"
-        read.append(item._replace(category=category))
+        read.append(item if category == item.category else item._replace(category=category))
     return read
+
+
+def _is_told(content: str, lexicon: Lexicon) -> bool:
+    return not lexicon.prose.isdisjoint(content.casefold().split())

@@ -8,6 +8,8 @@ from scispacy.consts import ABBREVIATIONS
 
 # pySBD takes time with the square of its input, so it sees no more characters than these at once.
 WINDOW = 1000
+# More list markers than these in a window are no list; pySBD would rewrite all of them once for each of them.
+MAX_ITEMS = 60
 
 _ABBREVIATIONS = frozenset(ABBREVIATIONS)
 # The characters by which pySBD marks its work would come back as others; at a line end it ends a sentence.
@@ -15,7 +17,7 @@ _PLAIN = str.maketrans(
     dict.fromkeys("∯∮♨☝♬♭ᓰᓱᓳᓴᓷᓸ☉☇☈☄✂⌬⎋ȸȹƪ♟♝☏", "*") | dict.fromkeys("\n\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029", " ")
 )
 _DOTTED = re.compile(r"\b[a-z](?:\.[a-z])+\.", re.IGNORECASE)
-_LETTER_ITEM = re.compile(r"(?<![a-z])[a-z]{1,5}(?=\))", re.IGNORECASE)
+_ITEM = re.compile(r"(?<!\w)(?:[a-z]{1,5}(?=\))|\d{1,2}(?=[.)]\s))", re.IGNORECASE)
 _MARKER = re.compile(r"\(?(?:\d{1,2}|[A-Za-z])[.)]|[-*•]")
 # Text in which pySBD finds one sentence: marks only inside decimals and at the very end, apostrophes only inside words.
 _SINGLE = re.compile(r"(?:[^.!?。．！？)）」\"'“”‘’]|(?<=\d)\.(?=\d)|(?<=\w)['’](?=\w))*[.!?]?\s*")
@@ -43,9 +45,8 @@ def sentence_starts(text: str) -> list[int]:
     starts: list[int] = []
     for cut in _windowed_cuts(text):
         behind = text[max(starts[-1] if starts else 0, cut - 40) : cut].split()
-        if text[cut - 1].isspace() and not (
-            behind[-1] in _ABBREVIATIONS or (len(behind) == 1 and _MARKER.fullmatch(behind[0]))
-        ):
+        follows_marker = len(behind) == 1 and _MARKER.fullmatch(behind[0])
+        if text[cut - 1].isspace() and not follows_marker and _ABBREVIATIONS.isdisjoint(behind[-1:]):
             starts.append(cut)
     return starts
 
@@ -68,9 +69,8 @@ def _windowed_cuts(text: str) -> list[int]:
 
 def _cuts(text: str) -> list[int]:
     """pySBD's boundaries in a short text; its sentences are found again from left to right, as it keeps no offsets."""
-    if len(_LETTER_ITEM.findall(text)) > 26:
-        # No list has so many items, and pySBD's rewriting of them doubles the text at each.
-        text = _LETTER_ITEM.sub(lambda item: "*" * len(item[0]), text)
+    if len(_ITEM.findall(text)) > MAX_ITEMS:
+        text = _ITEM.sub(lambda item: "*" * len(item[0]), text)
     hidden = _DOTTED.sub(lambda dotted: dotted[0].replace(".", "∯"), text)
     cuts: list[int] = []
     end = 0

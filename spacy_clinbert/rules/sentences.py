@@ -37,7 +37,7 @@ def split_sentences(text: str, sections: Sequence[Section], backend: str = "pysb
     starts: Iterable[Iterable[int]]
     if backend == "pysbd":
         wrap = wrap_column(text)
-        starts = (_pysbd_starts(text, section, wrap, held) for section in sections)
+        starts = (_pysbd_starts(text, section, wrap) for section in sections)
     elif backend in MODELS:
         starts = model_starts(text, sections, backend)
     else:
@@ -49,11 +49,11 @@ def split_sentences(text: str, sections: Sequence[Section], backend: str = "pysb
     ]
 
 
-def _pysbd_starts(text: str, section: Section, wrap: float, held: Callable[[int], bool]) -> Iterator[int]:
+def _pysbd_starts(text: str, section: Section, wrap: float) -> Iterator[int]:
     """Where rows start, and the sentences inside them behind their title and list marker."""
     titled = section.title_end > section.title_start
     title_end = section.title_end if titled else section.start
-    for row_start, row_end in split_rows(text, section.start, section.end, title_end, wrap, held):
+    for row_start, row_end in split_rows(text, section.start, section.end, title_end, wrap):
         yield row_start
         content = row_start
         if titled and row_start < title_end <= row_end:

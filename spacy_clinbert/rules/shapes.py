@@ -2,11 +2,24 @@
 
 import re
 from itertools import pairwise
-from typing import NamedTuple, Optional, Tuple
+from typing import Literal, NamedTuple, Optional, Tuple
 
 from .lexicon import Entry, Lexicon, normalise
 
-Judgement = Optional[Tuple[str, Optional[Entry]]]
+Shape = Literal[
+    "caps_colon",
+    "title_colon",
+    "lower_colon",
+    "marked_colon",
+    "caps_alone",
+    "title_alone",
+    "part_alone",
+    "problem_alone",
+    "hash",
+    "glued",
+    "inline",
+]
+Judgement = Optional[Tuple[Shape, Optional[Entry]]]
 
 LONGEST = 80
 MOST_WORDS = 10
@@ -148,8 +161,8 @@ def alone(name: str, dotted: bool, numbered: bool, line: Line, context: Context,
     if not _could_be(name, entry) or "  " in name or "\t" in name or lexicon.is_label(name):
         return None
     listed = entry if entry and entry.exact else None
-    plain = not dotted and not numbered
-    if plain and is_caps(name) and sum(map(str.isalpha, name)) > 2 and "[" not in name:
+    plain = not dotted and not numbered and sum(map(str.isalpha, name)) > 2
+    if plain and is_caps(name) and "[" not in name:
         if listed and _may_stand(listed, words, line, context):
             return "caps_alone", entry
         if not listed and words <= 6 and _stands_free(name, words, entry, line, context, lexicon):

@@ -4,7 +4,19 @@ import re
 from typing import Iterator, List, NamedTuple, Optional
 
 from .lexicon import Entry, Lexicon, normalise
-from .shapes import BY_PROBLEM, LONGEST, Context, Judgement, Line, alone, before_colon, is_caps, is_prose, names_study
+from .shapes import (
+    BY_PROBLEM,
+    LONGEST,
+    Context,
+    Judgement,
+    Line,
+    Shape,
+    alone,
+    before_colon,
+    is_caps,
+    is_prose,
+    names_study,
+)
 
 _LINE = re.compile(r"[^\n\r\v\f\x85\u2028\u2029]+")
 _NUMBER_ALONE = re.compile(r"\(?\d{1,2}\s?[.)]")
@@ -29,7 +41,7 @@ class Title(NamedTuple):
     start (int): offset of its list marker, or else of its first character.
     title_start (int): offset of its first character.
     title_end (int): offset after its last character.
-    shape (str): the rule that found it.
+    shape (Shape): the rule that found it.
     marked (bool): whether a list marker stands before it.
     entry (Entry or None): what the lexicon knows of it.
     """
@@ -37,7 +49,7 @@ class Title(NamedTuple):
     start: int
     title_start: int
     title_end: int
-    shape: str
+    shape: Shape
     marked: bool
     entry: Optional[Entry]
 
@@ -79,9 +91,8 @@ def find_titles(line: Line, context: Context, lexicon: Lexicon) -> Iterator[Titl
         reached = title.title_end - line.start
         yield title
     for separator in _SEPARATOR.finditer(line.text, reached):
-        title_or_none = _inside(line, reached, separator, lexicon)
-        if title_or_none:
-            yield title_or_none
+        if inside := _inside(line, reached, separator, lexicon):
+            yield inside
         reached = separator.end()
 
 
@@ -127,10 +138,9 @@ def _glued(line: Line, begin: int, separator: "re.Match[str]", lexicon: Lexicon)
     for glue in [*_GLUE.finditer(line.text, begin, separator.start()), separator]:
         name = _TAIL.sub("", line.text[at : glue.start()])
         if is_caps(name) and (_is_listed(name, lexicon) or (glue is separator and _is_heading(name, lexicon))):
-            start = line.start + at
-            yield Title(
-                start if at > begin else line.start, start, start + len(name), "glued", False, lexicon.find(name)
-            )
+            first = line.start + at
+            start = first if at > begin else line.start
+            yield Title(start, first, first + len(name), "glued", False, lexicon.find(name))
         at = glue.end()
 
 

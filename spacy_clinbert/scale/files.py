@@ -29,22 +29,28 @@ def whole_files(*paths: Path) -> Iterator[List[Path]]:
 
     paths (Path): where the files shall lie, all in one folder, which is made where it is missing.
     YIELDS (List[Path]): as many paths with the same file names.
+    RAISES (ClinbertError): where the system refuses to write, before the block or in it.
     """
     folder = paths[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{paths[0].name}.") as temporary:
-        written = [Path(temporary) / path.name for path in paths]
-        yield written
-        for source, path in zip(written, paths, strict=True):
-            source.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{paths[0].name}.") as temporary:
+            written = [Path(temporary) / path.name for path in paths]
+            yield written
+            for source, path in zip(written, paths, strict=True):
+                source.replace(path)
+    except OSError as error:
+        raise ClinbertError(f"{paths[0]} cannot be written ({error.strerror or error}): give another place") from error
 
 
-def check_table_name(path: Path) -> None:
-    """Refuse a table whose name is of no format that `table_writer` knows.
+def check_table_path(path: Path) -> None:
+    """Refuse a place for a table before any work is done for it.
 
     path (Path): where the table shall lie.
-    RAISES (ClinbertError): if it ends neither in .parquet nor in .jsonl or .jsonl.gz.
+    RAISES (ClinbertError): if it is a folder, or its name is of no format that `table_writer` knows.
     """
+    if path.is_dir():
+        raise ClinbertError(f"{path} is a folder: name a file in it")
     if not path.name.lower().endswith((".parquet", ".jsonl", ".jsonl.gz")):
         raise ClinbertError(
             f"{path} is none of .parquet, .jsonl, .jsonl.gz: name the output by the format it shall have"

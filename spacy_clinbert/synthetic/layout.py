@@ -13,7 +13,7 @@ WIDTH = 75
 class GoldSection(NamedTuple):
     """A section, in characters of the note; `title_start == title_end` where it has no title.
 
-    level (int): 1, or 2 for a part of the section above; category (Optional[str]): None without a title.
+    level (int): 1, or 2 for a part of the section above; category (str): empty without a title.
     """
 
     start: int
@@ -21,7 +21,7 @@ class GoldSection(NamedTuple):
     title_start: int
     title_end: int
     title: str
-    category: Optional[str]
+    category: str
     level: int
 
 
@@ -102,7 +102,7 @@ class _Page:
                 title_start,
                 title_end,
                 self.text[title_start:title_end],
-                block.category if block else None,
+                block.category if block else "",
                 block.level if block else 1,
             )
             for (start, title_start, title_end, block), stop in zip(heads, ends, strict=True)

@@ -28,7 +28,7 @@ class Block:
     """A stretch of a note, with or without a title.
 
     title (Optional[Phrase]): the title; None if the block continues the section before it.
-    category (Optional[str]): category of the title (benchmarks/gold/README.md).
+    category (str): category of the title (benchmarks/gold/README.md); empty without one.
     items (Tuple[Item, ...]): what follows the title.
     level (int): 1, or 2 for a part of the section above.
     mark (str): marker before the title, with its blank.
@@ -39,7 +39,7 @@ class Block:
     """
 
     title: Optional[Phrase]
-    category: Optional[str]
+    category: str
     items: Tuple[Item, ...] = ()
     level: int = 1
     mark: str = ""
@@ -83,13 +83,13 @@ def outline(kind: str, grammar: Grammar, rng: random.Random) -> List[Block]:
 def _section(section: Dict[str, Any], grammar: Grammar, rng: random.Random) -> List[Block]:
     style = section["style"]
     if style == "ruler":
-        return [Block(None, None, (Item("", RULER),), gap="\n")]
+        return [Block(None, "", (Item("", RULER),), gap="\n")]
     if style == "cells":
         return _cells(section["cells"], grammar, rng)
     phrases = _phrases(section, grammar, rng)
     gap = "\n" if section.get("close") or style == "bare_lines" else "\n\n"
     title = None if style.startswith("bare") else Phrase(rng.choice(section["titles"]))
-    block = Block(title, section.get("category"), _items("", phrases), indent=section.get("indent", 0), gap=gap)
+    block = Block(title, section.get("category", ""), _items("", phrases), indent=section.get("indent", 0), gap=gap)
     own_line = NO_COLON if title and title.text.isupper() and len(title.text) > 4 and rng.random() < 0.25 else OWN_LINE
     if style == "problems":
         opening = replace(block, items=block.items[:1], after=own_line)

@@ -26,7 +26,13 @@ Discharge Medications:
 1. Aspirin 81 mg daily
 2. Metformin 500 mg
 """
-MENTIONS = {"Chest pain": "problem", "nausea": "problem", "fever": "problem", "aspirin": "treatment", "Metformin": "treatment"}
+MENTIONS = {
+    "Chest pain": "problem",
+    "nausea": "problem",
+    "fever": "problem",
+    "aspirin": "treatment",
+    "Metformin": "treatment",
+}
 
 
 @pytest.fixture(scope="module")

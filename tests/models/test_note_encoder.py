@@ -60,7 +60,12 @@ def test_rows_are_those_of_transformers(encoder, tiny_bert):
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_a_row_does_not_depend_on_its_batch(tiny_bert, window, pooling):
     encoder = build(tiny_bert, window=window, pooling=pooling, max_pieces=16)
-    docs = [make_doc(*SENTENCES), make_doc(SENTENCES[1]), make_doc(*SENTENCES * 9), make_doc(SENTENCES[3], SENTENCES[0])]
+    docs = [
+        make_doc(*SENTENCES),
+        make_doc(SENTENCES[1]),
+        make_doc(*SENTENCES * 9),
+        make_doc(SENTENCES[3], SENTENCES[0]),
+    ]
     alone = [encoder.predict([doc])[0] for doc in docs]
     for order in ([0, 1, 2, 3], [3, 1, 0, 2], [2, 2, 1]):
         together = encoder.predict([docs[i] for i in order])

@@ -1,4 +1,4 @@
-"""Training is that of a plain PyTorch loop: same weights, batches and order, dropout and clipping off, give the same losses."""
+"""Training is that of a plain PyTorch loop: same weights, batches and order give the same losses."""
 
 import random
 
@@ -14,7 +14,9 @@ from spacy_clinbert.models.note_encoder import NoteEncoder
 from spacy_clinbert.models.tag_decoding import tag_names
 from spacy_clinbert.models.token_classifier import TokenClassifier
 
-WORDS = "the patient was admitted with chest pain denies fever nausea history of hypertension aspirin metformin given".split()
+WORDS = (
+    "the patient was admitted with chest pain denies fever nausea history of hypertension aspirin metformin given"
+).split()
 LABELS = ["problem", "treatment"]
 STEPS, BATCH, RATE = 50, 8, 1e-3
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.scale.files import ROWS_IN_GROUP, check_table_name, table_writer, whole_files
+from spacy_clinbert.scale.files import ROWS_IN_GROUP, check_table_path, table_writer, whole_files
 
 SCHEMA = pa.schema([("note_id", pa.string()), ("spans", pa.list_(pa.struct([("start", pa.int32())])))])
 ROWS = [{"note_id": f"é{number}", "spans": [{"start": number}] * (number % 3)} for number in range(ROWS_IN_GROUP + 100)]
@@ -62,6 +62,17 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path, erro
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_name_without_known_format_is_refused() -> None:
+def test_a_place_that_cannot_hold_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClinbertError, match=r"notes\.csv is none of \.parquet"):
-        check_table_name(Path("notes.csv"))
+        check_table_path(tmp_path / "notes.csv")
+    (tmp_path / "notes.jsonl").mkdir()
+    with pytest.raises(ClinbertError, match="is a folder"):
+        check_table_path(tmp_path / "notes.jsonl")
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClinbertError, match=r"a\.jsonl cannot be written"), whole_files(tmp_path / "file" / "a.jsonl"):
+        pass
+    with pytest.raises(ClinbertError, match="No space left"), whole_files(tmp_path / "a.jsonl"):
+        Path("/dev/full").write_text("x" * 100_000)
