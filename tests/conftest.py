@@ -19,9 +19,10 @@ def shared() -> Path:
 
 
 WORDS = """
-the patient was admitted with chest pain and shortness of breath . , : ; ( ) - / he she denies fever chills nausea
-vomiting history hypertension diabetes mellitus type 2 heart failure aspirin metformin lisinopril given mg daily ct scan showed
-no acute process pneumonia blood pressure plan discharge home follow up in clinic weeks ##s ##ed ##ing ##ly ##al ##ia
+the patient was admitted with chest pain and shortness of breath . , : ; ( ) - / he she denies fever chills
+nausea vomiting history hypertension diabetes mellitus type 2 heart failure aspirin metformin lisinopril given
+mg daily ct scan showed no acute process pneumonia blood pressure plan discharge home follow up in clinic weeks
+##s ##ed ##ing ##ly ##al ##ia
 """.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 

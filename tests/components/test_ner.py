@@ -224,8 +224,9 @@ def test_the_head_trains_a_shared_encoder_though_no_doc_has_gold(tiny_bert):
         ("tagger", "spacy.Tagger.v2", {"normalize": False}),
         ("spancat", "spacy.SpanCategorizer.v1", {"reducer": {"@layers": "spacy.mean_max_reducer.v1", "hidden_size": 16},
                                                   "scorer": {"@layers": "spacy.LinearLogistic.v1"}}),
-        ("textcat", "spacy.TextCatReduce.v1", {"exclusive_classes": True, "use_reduce_first": False,
-                                                "use_reduce_last": False, "use_reduce_max": False, "use_reduce_mean": True}),
+        ("textcat", "spacy.TextCatReduce.v1", {"exclusive_classes": True, "use_reduce_mean": True,
+                                                "use_reduce_max": False,
+                                                "use_reduce_first": False, "use_reduce_last": False}),
     ],
 )  # fmt: skip
 def test_spacys_own_components_run_on_our_encoder(tiny_bert, tmp_path, factory, architecture, extra):
