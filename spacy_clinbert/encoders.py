@@ -290,21 +290,20 @@ def unreachable(name: str) -> ClinbertError:
         looked = f"({entry.hub_id}, revision {entry.revision}) is neither reachable on the model hub nor in its cache"
     return ClinbertError(
         f"encoder {name!r} {looked}: copy the model's files to this machine and give their folder instead of the name,"
-        ' for example "models/my-bert"'
+        f' for example "models/{entry.hub_id if entry else "my-lab/my-bert"}"'
     )
 
 
 def _copied_from(folder: Path) -> Encoder | None:
     """Find of which encoder a folder is a copy.
 
-    By the name that older versions of `save_pretrained` wrote into config.json, else by where the folder lies: in the
-    hub's cache (`models--org--name/snapshots/…`) or in a folder `org/name`. Other copies count as unknown models.
+    By where it lies: in the hub's cache (`models--org--name/snapshots/…`) or in a folder `org/name`. Other copies count
+    as unknown models; the `_name_or_path` of a config.json is no evidence: it names what a model was *started* from.
     """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise ClinbertError(f"{folder / 'config.json'} is not JSON: copy the model's files again") from error
     parts = folder.absolute().parts
     cached = [part.removeprefix("models--").replace("--", "/") for part in parts if part.startswith("models--")]
-    names = [str(config.get("_name_or_path", "")), *cached, "/".join(parts[-2:])]
-    return next(filter(None, map(find_encoder, names)), None)
+    return next(filter(None, map(find_encoder, [*cached, "/".join(parts[-2:])])), None)

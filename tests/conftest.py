@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny_models import write_bert
 
 SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -16,37 +17,6 @@ def shared() -> Path:
             f"no open data: set CLINBERT_SHARED to the folder that holds data/ and golden/ (looked in {SHARED.name})"
         )
     return SHARED
-
-
-WORDS = """
-the patient was admitted with chest pain and shortness of breath . , : ; ( ) - / he she denies fever chills
-nausea vomiting history hypertension diabetes mellitus type 2 heart failure aspirin metformin lisinopril given
-mg daily ct scan showed no acute process pneumonia blood pressure plan discharge home follow up in clinic weeks
-##s ##ed ##ing ##ly ##al ##ia
-""".split()
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-
-def write_bert(folder: Path, hidden_size: int = 32, **config: object) -> Path:
-    """Write a small BERT with random weights and a lower-casing wordpiece vocabulary that can spell any ASCII word."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder.mkdir(parents=True, exist_ok=True)
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(pieces)) + "\n", encoding="utf-8")
-    tokenizer = BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=True, model_max_length=64)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    settings = {
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-    }
-    model = BertModel(BertConfig(vocab_size=len(tokenizer), hidden_size=hidden_size, **{**settings, **config}))
-    model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

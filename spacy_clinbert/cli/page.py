@@ -1,4 +1,4 @@
-"""`clinbert page`: annotated notes as an HTML page."""
+"""`clinbert page`: notes with their entities as an HTML page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,9 @@ def page(
     model: Annotated[str, typer.Argument(help="Trained pipeline: a folder or an installed package.")],
     notes: Annotated[Path, typer.Argument(help="Notes: CSV(.gz), Parquet or JSON lines.")],
     output: Annotated[Path, typer.Argument(help="HTML file to write; it holds the notes' text.")],
-    limit: Annotated[int, typer.Option("--notes", help="How many notes to show.")] = 10,
+    limit: Annotated[int, typer.Option("--notes", min=1, help="How many notes to show.")] = 10,
 ) -> None:
-    """Write an HTML page of notes with their sections and entities, by displaCy.
+    """Write an HTML page of notes with their entities, by displaCy.
 
     Example: clinbert page training/ner/model-best notes.csv.gz annotated/notes.html --notes 5
     """
@@ -22,14 +22,14 @@ def page(
 
     from ..corpora.notes import read_notes
     from ..scale.annotate import load_pipeline
+    from ..scale.files import whole_files
 
     nlp = load_pipeline(model)
-    docs = []
-    for doc, note_id in nlp.pipe(
-        ((note.text, note.note_id) for note in islice(read_notes(notes), limit)), as_tuples=True
-    ):
-        doc.user_data["title"] = f"note {note_id}"
-        docs.append(doc)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(displacy.render(docs, style="ent", page=True), encoding="utf-8")
+    with whole_files(output) as (written,):
+        docs = []
+        notes_and_ids = ((note.text, note.note_id) for note in islice(read_notes(notes), limit))
+        for doc, note_id in nlp.pipe(notes_and_ids, as_tuples=True):
+            doc.user_data["title"] = f"note {note_id}"
+            docs.append(doc)
+        written.write_text(displacy.render(docs, style="ent", page=True, jupyter=False), encoding="utf-8")
     typer.echo(f"{len(docs)} notes: {output}")

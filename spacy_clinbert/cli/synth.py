@@ -1,11 +1,15 @@
 """`clinbert synth`: synthetic notes and corpora in their native forms."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import ClinbertError
+
+# Says of a folder that its notes are invented.
+MARK = "synthetic.json"
 
 
 def synth(
@@ -16,7 +20,7 @@ def synth(
 ) -> None:
     """Write synthetic notes, or a synthetic corpus in its native form, to try things without licensed data.
 
-    Example: clinbert synth notes assets/notes --notes 2000 --seed 0
+    Example: clinbert synth notes assets/synthetic/notes --notes 2000 --seed 0
     """
     from tqdm import tqdm
     from wasabi import table
@@ -27,9 +31,13 @@ def synth(
     if form not in WRITERS:
         raise ClinbertError(f"no format {form!r}: choose one of {', '.join(WRITERS)}")
     writer = WRITERS[form]
+    # A real corpus has the same files: only what this command wrote may be replaced.
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise ClinbertError(f"{out} holds files that `clinbert synth` did not write: give another folder")
     numbers = tqdm(range(1, notes + 1), desc=form, unit=" notes", disable=None)
-    with whole_folder(out, writer.contents) as folder:
+    with whole_folder(out, [*writer.contents, MARK]) as folder:
         writer.write(folder, (writer.make(number, seed) for number in numbers))
+        (folder / MARK).write_text(json.dumps({"form": form, "notes": notes, "seed": seed}) + "\n", encoding="utf-8")
     typer.echo(
         table([(out / name,) for name in writer.contents], header=(f"{notes} synthetic documents in",), divider=True)
     )

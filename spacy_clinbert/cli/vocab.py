@@ -23,7 +23,7 @@ def vocab(
 ) -> None:
     """Train a wordpiece vocabulary on notes and write it as a BERT tokenizer that AutoTokenizer loads.
 
-    Example: clinbert vocab corpora/synthetic/NOTEEVENTS.csv.gz training/vocabulary --size 2000 --min-notes 3
+    Example: clinbert vocab assets/synthetic/notes/NOTEEVENTS.csv.gz training/vocabulary --size 2000 --min-notes 3
     """
     from tqdm import tqdm
 

@@ -19,7 +19,6 @@ from ..models.tag_decoding import DECODINGS, Mention, decode, find_mentions, sof
 from ..models.wordpieces import has_text
 from .extensions import register_extensions
 
-SPANS_KEY = "clinbert_ner"
 # How many Docs the model sees to infer its shapes.
 SAMPLE = 10
 
@@ -40,20 +39,31 @@ DEFAULTS = Config().from_str(DEFAULT_CONFIG_STR)
 @Language.factory(
     "clinbert_ner",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans"],
-    default_config={"model": DEFAULTS["model"], "decoding": "viterbi", "scorer": DEFAULTS["scorer"]},
+    default_config={
+        "model": DEFAULTS["model"],
+        "decoding": "viterbi",
+        "spans_key": "clinbert_ner",
+        "scorer": DEFAULTS["scorer"],
+    },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None, "ents_conll_f": 0.0},
 )
 def make_ner(
-    nlp: Language, name: str, model: Model[List[Doc], List[Floats2d]], decoding: str, scorer: Optional[Callable]
+    nlp: Language,
+    name: str,
+    model: Model[List[Doc], List[Floats2d]],
+    decoding: str,
+    spans_key: str,
+    scorer: Optional[Callable],
 ) -> "ClinbertNer":
     """Make the component.
 
     model (Model[List[Doc], List[Floats2d]]): logits per token, such as `spacy_clinbert.TokenClassifier.v1`.
     decoding (str): "viterbi" over legal IOB2 transitions, or "argmax", as the papers.
+    spans_key (str): the span group for mentions and scores; `Span._.clinbert_score` reads that of the default key.
     scorer (Optional[Callable]): the scoring method.
     RETURNS (ClinbertNer): the component.
     """
-    return ClinbertNer(nlp.vocab, model, name, decoding=decoding, scorer=scorer)
+    return ClinbertNer(nlp.vocab, model, name, decoding=decoding, spans_key=spans_key, scorer=scorer)
 
 
 class ClinbertNer(TrainablePipe):
@@ -65,6 +75,7 @@ class ClinbertNer(TrainablePipe):
     model (Model[List[Doc], List[Floats2d]]): logits per token.
     name (str): the component's name.
     decoding (str): "viterbi" or "argmax".
+    spans_key (str): the span group for mentions and scores.
     scorer (Optional[Callable]): the scoring method.
     """
 
@@ -75,6 +86,7 @@ class ClinbertNer(TrainablePipe):
         name: str = "clinbert_ner",
         *,
         decoding: str = "viterbi",
+        spans_key: str = "clinbert_ner",
         scorer: Optional[Callable] = None,
     ) -> None:
         if decoding not in DECODINGS:
@@ -84,6 +96,7 @@ class ClinbertNer(TrainablePipe):
         self.model = model
         self.name = name
         self.decoding = decoding
+        self.spans_key = spans_key
         self.scorer = scorer
         self.cfg: Dict[str, Any] = {"labels": []}
 
@@ -106,7 +119,7 @@ class ClinbertNer(TrainablePipe):
         """
         if label in self.labels:
             return 0
-        if self.model.get_ref("output_layer").has_dim("nO"):
+        if self.model.get_ref("output_layer").has_param("W"):
             raise ClinbertError(
                 f"{self.name}: label {label!r} comes after the model was initialized: give all labels to initialize"
             )
@@ -143,7 +156,7 @@ class ClinbertNer(TrainablePipe):
         for doc, mentions in zip(docs, scores):
             spans = [Span(doc, m.start, m.end, label=self.labels[m.label]) for m in mentions]
             attrs = {"scores": [m.score for m in mentions], "well_formed": [m.well_formed for m in mentions]}
-            doc.spans[SPANS_KEY] = SpanGroup(doc, name=SPANS_KEY, attrs=attrs, spans=spans)
+            doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, attrs=attrs, spans=spans)
             taken = {i for ent in doc.ents for i in range(ent.start, ent.end)}
             doc.set_ents([*doc.ents, *(s for s in spans if taken.isdisjoint(range(s.start, s.end)))], default="outside")
 
@@ -207,8 +220,7 @@ class ClinbertNer(TrainablePipe):
         for token, tag in zip(example.predicted, example.get_aligned_ner()):
             if tag is not None and has_text(token.text):
                 # BILUO's last and unit tags are I and B here; a label that was not asked for is outside.
-                iob = tag.replace("L-", "I-", 1).replace("U-", "B-", 1) if tag[0] in "LU" else tag
-                tags[token.i] = index.get(iob, 0)
+                tags[token.i] = index.get({"L": "I", "U": "B"}.get(tag[0], tag[0]) + tag[1:], 0)
         return tags
 
     def initialize(
@@ -226,12 +238,10 @@ class ClinbertNer(TrainablePipe):
         RAISES (ClinbertError): if there are no labels.
         """
         validate_get_examples(get_examples, "ClinbertNer.initialize")
-        if labels is None:
-            found, dropped, n_docs = survey(get_examples())
-            report_dropped(self.name, dropped, sum(found.values()), n_docs)
-            labels = sorted(found)
-        for label in labels:
+        found, dropped, n_docs = survey(get_examples())
+        for label in sorted(found) if labels is None else labels:
             self.add_label(label)
+        report_dropped(self.name, dropped, n_docs, found, self.labels)
         if not self.labels:
             raise ClinbertError(
                 f"{self.name}: the training data holds no entities: check the corpus, or give labels to initialize"
@@ -255,11 +265,17 @@ def survey(examples: Iterable[Example]) -> Tuple[Counter, int, int]:
     return found, dropped, n_docs
 
 
-def report_dropped(name: str, dropped: int, total: int, n_docs: int) -> None:
+def report_dropped(name: str, dropped: int, n_docs: int, found: Counter, labels: Sequence[str]) -> None:
     """Warn of gold entities that cannot be learned; silence would hide them in the score."""
     if dropped:
         warnings.warn(
-            f"{name}: {dropped} of {total} gold entities in {n_docs} documents do not fall on token bounds and are not "
-            "learned; convert the corpus with the tokenizer of the pipeline",
+            f"{name}: {dropped} of {found.total()} gold entities in {n_docs} documents do not fall on token bounds and "
+            "are not learned; convert the corpus with the tokenizer of the pipeline",
             stacklevel=3,
+        )
+    others = {label: number for label, number in found.items() if label not in labels}
+    if others:
+        counts = ", ".join(f"{number} {label}" for label, number in sorted(others.items()))
+        warnings.warn(
+            f"{name}: gold entities of labels that were not asked for count as outside: {counts}", stacklevel=3
         )

@@ -1,5 +1,6 @@
 """`spacy_clinbert.ClinicalTokenizer.v1`: scispaCy's tokenizer, with each placeholder one token."""
 
+import warnings
 from types import SimpleNamespace
 from typing import Callable, List, Union
 
@@ -68,7 +69,10 @@ def create_clinical_tokenizer() -> Callable[[Language], ClinicalTokenizer]:
 
         # scispaCy reads `nlp.tokenizer`, which a pipeline under construction does not have yet.
         default = registry.tokenizers.get("spacy.Tokenizer.v1")()(nlp)
-        rules = combined_rule_tokenizer(SimpleNamespace(vocab=nlp.vocab, Defaults=nlp.Defaults, tokenizer=default))
+        with warnings.catch_warnings():
+            # Python warns of a character class in scispaCy's infixes, which a user can do nothing about.
+            warnings.simplefilter("ignore", FutureWarning)
+            rules = combined_rule_tokenizer(SimpleNamespace(vocab=nlp.vocab, Defaults=nlp.Defaults, tokenizer=default))
         return ClinicalTokenizer(
             rules.vocab,
             rules.rules,

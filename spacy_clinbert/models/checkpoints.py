@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional
 
-from ..encoders import resolve_encoder, unreachable
+from ..encoders import EncoderSource, resolve_encoder, unreachable
 from ..errors import ClinbertError
 
 # Seconds to wait for the hub's answer on whether it has a model.
@@ -32,40 +32,77 @@ def read_checkpoint(name: str) -> Checkpoint:
     RETURNS (Checkpoint): what was read.
     RAISES (ClinbertError): if it is none of these, cannot be reached, or holds no encoder with a fast tokenizer.
     """
-    from huggingface_hub import HfApi
-
     source = resolve_encoder(name)
-    options: dict[str, Any] = {"revision": source.revision} if source.revision else {}
-    casing = {}
+    casing = None
     if source.entry is not None:
         # Several published tokenizers carry no casing flag: a cased vocabulary would be read in lower case.
         casing = {"do_lower_case": not source.entry.cased, "strip_accents": source.entry.strip_accents}
     try:
-        model, tokenizer = from_folder_or_hub(source.location, {**options, "local_files_only": True}, casing)
-    except ClinbertError:
-        raise
-    except (OSError, ValueError):
-        # Neither a folder nor in the hub's local cache. One quick question tells whether the hub has it; transformers
-        # would retry for a minute where there is no network.
-        try:
-            HfApi().model_info(source.location, revision=source.revision, timeout=HUB_TIMEOUT)
-            model, tokenizer = from_folder_or_hub(source.location, options, casing)
-        except (OSError, ValueError) as error:
-            raise unreachable(name) from error
+        model, tokenizer = load(source.location, source.revision, casing, offline=True)
+    except OSError as error:
+        if Path(source.location).is_dir():
+            raise unusable(source.location, error) from error
+        model, tokenizer = download(name, source, casing)
     if not tokenizer.is_fast:
         raise ClinbertError(f"the tokenizer of {name!r} has no fast form: add a tokenizer.json to its folder")
     length = source.entry.trained_length if source.entry is not None else tokenizer.model_max_length
     return Checkpoint(model, tokenizer, min(length, max_positions(model)))
 
 
-def from_folder_or_hub(location: str, options: dict[str, Any], casing: dict[str, bool]) -> tuple[Any, Any]:
-    """Load model and tokenizer, quietly, but not a model whose weights are missing."""
+def unusable(location: str, error: Exception) -> ClinbertError:
+    """The error for files that are there but do not load."""
+    return ClinbertError(f"the encoder in {location} cannot be loaded ({type(error).__name__}): copy its files again")
+
+
+def download(name: str, source: EncoderSource, casing: Optional[dict[str, bool]]) -> tuple[Any, Any]:
+    """Fetch an encoder from the hub.
+
+    name (str): as the user gave it.
+    source (EncoderSource): where it is on the hub.
+    casing (Optional[Dict[str, bool]]): see `load`.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model and tokenizer.
+    RAISES (ClinbertError): if the hub does not have it or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    # One quick question tells whether the hub has it; transformers would retry for a minute where there is no network.
+    try:
+        HfApi().model_info(source.location, revision=source.revision, timeout=HUB_TIMEOUT)
+        return load(source.location, source.revision, casing, offline=False)
+    except (OSError, HFValidationError) as error:
+        raise unreachable(name) from error
+
+
+def load(location: str, revision: Optional[str], casing: Optional[dict[str, bool]], offline: bool) -> tuple[Any, Any]:
+    """Load model and tokenizer, quietly, but not a model whose weights are missing.
+
+    location (str): folder or hub id.
+    revision (Optional[str]): commit on the hub.
+    casing (Optional[Dict[str, bool]]): `do_lower_case` and `strip_accents`; None for what the tokenizer says itself.
+    offline (bool): whether only a folder or the hub's local cache is looked at.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model, without pooler, and tokenizer.
+    RAISES (ClinbertError, OSError): if files are damaged; if there are none.
+    """
     from transformers import AutoModel, AutoTokenizer
 
+    # Code that comes with a model is never run.
+    options: dict[str, Any] = {"revision": revision or "main", "local_files_only": offline, "trust_remote_code": False}
+    # RoBERTa's byte-level tokenizer takes words that were cut beforehand only with a blank put before each.
+    words = {"use_fast": True, "add_prefix_space": True, **options}
     with quiet_transformers():
-        # RoBERTa's byte-level tokenizer takes words that were cut beforehand only with a blank put before each.
-        tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True, add_prefix_space=True, **casing, **options)
-        model, info = AutoModel.from_pretrained(location, torch_dtype="float32", output_loading_info=True, **options)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(location, **words, **(casing or {}))
+            if casing is None and lower_cases_by_accident(location, options, tokenizer):
+                tokenizer = AutoTokenizer.from_pretrained(location, **words, do_lower_case=False, strip_accents=False)
+            model, info = AutoModel.from_pretrained(
+                location, torch_dtype="float32", output_loading_info=True, **options
+            )
+        except OSError:
+            raise
+        except Exception as error:
+            # Damaged and missing files show as errors of every type, from TypeError to SafetensorError.
+            raise unusable(location, error) from error
     missing = [key for key in info["missing_keys"] if "pooler" not in key and "position_ids" not in key]
     if missing:
         raise ClinbertError(
@@ -76,6 +113,19 @@ def from_folder_or_hub(location: str, options: dict[str, Any], casing: dict[str,
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model, tokenizer
+
+
+def lower_cases_by_accident(location: str, options: dict[str, Any], tokenizer: Any) -> bool:
+    """Whether a tokenizer lower-cases though no file says so and its vocabulary holds upper-case pieces.
+
+    transformers lower-cases where a BERT tokenizer states nothing, as Bio_ClinicalBERT's does.
+    """
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    stated = "do_lower_case" in get_tokenizer_config(location, **options)
+    if stated or not getattr(tokenizer, "do_lower_case", False):
+        return False
+    return any(piece != piece.lower() for piece in tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens))
 
 
 def to_files(model: Any, tokenizer: Any) -> dict[str, bytes]:
@@ -92,7 +142,7 @@ def from_files(files: dict[str, bytes]) -> tuple[Any, Any]:
         for name, content in files.items():
             # Names come from a file that may have been tampered with: none may lead out of the folder.
             (Path(folder) / Path(name).name).write_bytes(content)
-        return from_folder_or_hub(folder, {"local_files_only": True}, {})
+        return load(folder, None, None, offline=True)
 
 
 def max_positions(model: Any) -> int:
@@ -112,8 +162,8 @@ def set_dropout(model: Any, rate: Optional[float]) -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = rate
-        # SDPA attention reads its rate from an attribute rather than from a module.
-        for attribute in ("dropout_prob", "attention_dropout"):
+        # SDPA attention and Longformer's read their rate from an attribute rather than from a module.
+        for attribute in ("dropout_prob", "attention_dropout", "dropout"):
             if isinstance(getattr(module, attribute, None), float):
                 setattr(module, attribute, rate)
 
@@ -126,12 +176,16 @@ def freeze(model: Any, layers: int, name: str) -> None:
     name (str): the encoder's name, for the error.
     RAISES (ClinbertError): if it has fewer layers.
     """
+    import torch
+
     if layers == 0:
         return
-    stack = getattr(getattr(model, "encoder", model), "layer", None)
-    stack = model.layers if stack is None else stack
-    if layers > len(stack):
-        raise ClinbertError(f"freeze_layers = {layers}, but {name!r} has {len(stack)} layers: give at most as many")
+    depth = model.config.num_hidden_layers
+    stack = next((m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
+    if stack is None or layers > depth:
+        raise ClinbertError(
+            f"freeze_layers = {layers}, but {name!r} has {depth} layers to freeze: give at most as many"
+        )
     for module in (model.embeddings, *stack[:layers]):
         module.requires_grad_(False)
 

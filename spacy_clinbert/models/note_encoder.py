@@ -65,6 +65,11 @@ def NoteEncoder(
     check_choice("window", window, WINDOW_MODES)
     check_choice("pooling", pooling, POOLINGS)
     check_choice("mixed_precision", mixed_precision, PRECISIONS)
+    check_range("max_pieces", max_pieces, 3)
+    check_range("overlap", overlap, 0)
+    check_range("max_batch_pieces", max_batch_pieces, 1)
+    check_range("freeze_layers", freeze_layers, 0)
+    check_range("dropout", dropout, 0.0, 1.0)
     settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces)
     layout = partial(lay_windows, mode=window, sections_key=sections_key, max_pieces=max_pieces, overlap=overlap)
     return Model(
@@ -82,11 +87,21 @@ def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
         raise ClinbertError(f'NoteEncoder: {setting} = "{value}" is unknown: give one of {", ".join(choices)}')
 
 
+def check_range(setting: str, value: Optional[float], least: float, most: float = float("inf")) -> None:
+    """Raise the config error for a number out of its range; None is always in it."""
+    if value is not None and not least <= value <= most:
+        bounds = f"at least {least}" + (f" and at most {most}" if most < float("inf") else "")
+        raise ClinbertError(f"NoteEncoder: {setting} = {value}: give {bounds}")
+
+
 def init(model: Model, X: Optional[List[Doc]] = None, Y: object = None, *, name: str) -> None:
     """Read the encoder, unless weights are present (a pipeline that was loaded and is trained further)."""
     shim: TransformerShim = model.shims[0]  # type: ignore[assignment]
     if not shim.loaded:
         shim.load(name)
+    # What is trained from here on may come with other annotations than before.
+    shim.cfg.pop("trained_with", None)
+    shim.warned = False
     if model.has_dim("nO") and model.get_dim("nO") != shim.width:
         raise ClinbertError(
             f"NoteEncoder: width = {model.get_dim('nO')}, but the rows of {name!r} are {shim.width} wide: "
@@ -144,7 +159,7 @@ def lay_windows(
     RAISES (ClinbertError): if the encoder has no positions for `max_pieces`, or the windows cannot advance.
     """
     assert shim.pieces is not None
-    length = max_pieces or shim.trained_length
+    length = shim.trained_length if max_pieces is None else max_pieces
     limit = length - shim.pieces.n_specials
     shared = limit // 4 if overlap is None else overlap
     if length > shim.max_positions:
@@ -174,18 +189,16 @@ def watch_annotations(shim: TransformerShim, docs: List[Doc], sections_key: str,
         if len(doc) < 2:
             continue
         seen = {"sentences": doc.has_annotation("SENT_START"), "sections": sections_key in doc.spans}
+        trained = shim.cfg.get("trained_with", {})
         if is_train:
-            shim.cfg["trained_with"] = {
-                key: seen[key] or shim.cfg.get("trained_with", {}).get(key, False) for key in seen
-            }
+            shim.cfg["trained_with"] = {key: value or trained.get(key, False) for key, value in seen.items()}
             continue
-        differing = [key for key, value in shim.cfg.get("trained_with", seen).items() if value != seen[key]]
+        differing = [key for key, value in trained.items() if value != seen[key]]
         if differing and not shim.warned:
             shim.warned = True
-            state = "with" if seen[differing[0]] else "without"
+            states = " and ".join(f"{'with' if seen[key] else 'without'} {key}" for key in differing)
             warnings.warn(
-                f"NoteEncoder: this Doc comes {state} {' and '.join(differing)}, those in training did not: its "
-                "windows are cut in another way; run the same components before it, and list them in [training] "
-                "annotating_components",
+                f"NoteEncoder: this Doc comes {states}, unlike those in training: its windows are cut in another way; "
+                "run the same components before it, and list them in [training] annotating_components",
                 stacklevel=2,
             )

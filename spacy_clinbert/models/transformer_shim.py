@@ -2,15 +2,16 @@
 
 import copy
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Sequence, Union, cast
+from typing import Any, Callable, Iterator, Optional, Sequence, Union, cast
 
 import srsly
 from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
 from thinc.shims.shim import Shim
 from thinc.types import Floats2d, FloatsXd
 
+from ..errors import ClinbertError
 from .batches import MicroBatch
 from .checkpoints import freeze, from_files, max_positions, read_checkpoint, set_dropout, to_files
 from .wordpieces import Wordpieces
@@ -84,11 +85,10 @@ class TransformerShim(PyTorchShim):
         import torch
 
         self._mind_the_fork()
-        self._model.train(is_train)
         # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
         recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
         with torch.set_grad_enabled(is_train):
-            parts = [self._run(batch, recompute) for batch in batches]
+            parts = [self._run(batch, is_train, recompute) for batch in batches]
             rows = torch.zeros(n_rows, self.width, device=self.device)
             if parts:
                 places = torch.cat([places for places, _ in parts])
@@ -101,7 +101,7 @@ class TransformerShim(PyTorchShim):
 
         return cast(Floats2d, torch2xp(rows, ops=get_current_ops())), backprop
 
-    def _run(self, batch: MicroBatch, recompute: bool) -> tuple[Any, Any]:
+    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool) -> tuple[Any, Any]:
         """One micro-batch: the places of its rows among all tokens, and the rows."""
         import torch
         from torch.utils.checkpoint import checkpoint
@@ -112,6 +112,8 @@ class TransformerShim(PyTorchShim):
         ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
 
         def encode(ids: Any, mask: Any) -> Any:
+            # A prediction between the passes may have switched dropout off; what is computed again must be the same.
+            self._model.train(is_train)
             with self._autocast():
                 hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
             return hidden.reshape(-1, hidden.shape[-1])[picks].float() * weights[:, None]
@@ -152,6 +154,20 @@ class TransformerShim(PyTorchShim):
             parameter.grad = None
         self._grad_scaler.update()
 
+    @contextmanager
+    def use_params(self, params: dict) -> Iterator[None]:
+        """Take other weights for a while: the averages of an optimizer, by its keys.
+
+        params (dict): weights by (shim id, parameter name); the inherited method knows keys of another form.
+        """
+        own = {name: p for name, p in self._model.named_parameters() if (self.id, name) in params}
+        backup = {name: p.data for name, p in own.items()}
+        for name, parameter in own.items():
+            parameter.data = xp2torch(params[self.id, name].copy(), device=parameter.device)
+        yield
+        for name, parameter in own.items():
+            parameter.data = backup[name]
+
     def copy(self) -> "TransformerShim":
         """A copy with an id of its own: the id is the optimizer's key, and two copies must not share its state."""
         copied = copy.deepcopy(self)
@@ -185,7 +201,12 @@ class TransformerShim(PyTorchShim):
         set_dropout(model, self.settings.dropout)
         freeze(model, self.settings.freeze_layers, self.cfg["name"])
         self.pieces = Wordpieces(tokenizer)
-        self._model = model.to(self._choose_device())
+        try:
+            self._model = model.to(self._choose_device())
+        except (RuntimeError, AssertionError) as error:
+            raise ClinbertError(
+                f'NoteEncoder: device = "{self.settings.device}" is not there for torch: give "cpu" or "auto"'
+            ) from error
         # Gradients of fp16 underflow unless scaled; Thinc scales on CUDA only, and fp16 is of use only there.
         scales = self.settings.mixed_precision == "fp16" and self.device.type == "cuda"
         self._grad_scaler = PyTorchGradScaler(enabled=scales)

@@ -1,6 +1,7 @@
 """Tokens into wordpieces: each token is cut on its own, as the papers' word-level corpora are."""
 
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 from spacy.tokens import Doc
@@ -68,5 +69,8 @@ def find_specials(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def has_text(word: str) -> bool:
-    """Whether a token can have wordpieces: it has a character that BERT's normaliser does not remove."""
-    return any(char.isprintable() and not char.isspace() and char != "\ufffd" for char in word)
+    """Whether a token can have wordpieces: it has a character that BERT's normaliser does not remove.
+
+    Blanks, control and format characters, the replacement character and lone accents (when stripped) have none.
+    """
+    return any(c.isprintable() and not c.isspace() and c != "\ufffd" and category(c)[0] != "M" for c in word)

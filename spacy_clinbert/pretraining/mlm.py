@@ -26,6 +26,7 @@ from ..corpora.notes import Rejected, log_rejected, read_notes
 from ..corpora.output import whole_folder
 from ..encoders import resolve_encoder, unreachable
 from ..errors import ClinbertError
+from ..models.checkpoints import max_positions
 from .packing import HELD_OUT_PERCENT, Windows, is_held_out, note_windows
 from .settings import Settings
 from .vocabulary import TOKENIZER_FILES
@@ -103,7 +104,9 @@ def load_tokenizer(settings: Settings) -> Any:
         raise ClinbertError(f"tokenizer folder {folder} holds no tokenizer: write one with `clinbert vocab`")
     entry = resolve_encoder(settings.model.init).entry if settings.model.init else None
     casing = {"do_lower_case": not entry.cased, "strip_accents": entry.strip_accents} if entry else {}
-    return AutoTokenizer.from_pretrained(folder, model_max_length=settings.model.length, **casing)
+    return AutoTokenizer.from_pretrained(
+        folder, model_max_length=settings.model.length, trust_remote_code=False, **casing
+    )
 
 
 def load_model(settings: Settings, tokenizer: Any) -> Any:
@@ -133,12 +136,14 @@ def load_model(settings: Settings, tokenizer: Any) -> Any:
         )
     source = resolve_encoder(shape.init)
     try:
-        model = AutoModelForMaskedLM.from_pretrained(source.location, revision=source.revision or "main")
+        model = AutoModelForMaskedLM.from_pretrained(
+            source.location, revision=source.revision or "main", trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise unreachable(shape.init) from error
     for limit, wanted, what in (
         (model.config.vocab_size, len(tokenizer), "wordpieces in the tokenizer"),
-        (model.config.max_position_embeddings, shape.length, "positions in model.length"),
+        (max_positions(model.base_model), shape.length, "positions in model.length"),
     ):
         if wanted > limit:
             raise ClinbertError(f"{shape.init} has room for {limit}, but there are {wanted} {what}: make them match")

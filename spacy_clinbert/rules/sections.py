@@ -3,10 +3,10 @@
 from bisect import bisect_right
 from typing import Iterator, List, NamedTuple, Optional
 
-from .lexicon import Entry, Lexicon, load_lexicon
+from .lexicon import Entry, Lexicon, load_lexicon, normalise
 from .placeholders import find_placeholders
 from .shapes import BY_SYSTEM, EXAMS, SYSTEMS, Context
-from .titles import Title, find_titles, split_lines
+from .titles import HEAD, Title, find_titles, split_lines
 
 # Titles that keep their own category at level 2 inside these.
 NESTED = {
@@ -15,8 +15,14 @@ NESTED = {
     "diagnostic_studies": frozenset({"laboratory", "microbiology", "imaging", "ecg", "echocardiogram", "pathology"}),
     "discharge_condition": frozenset({"mental_status", "activity", "functional_status"}),
 }
-# Categories that a reading of a study has, and an examination of a patient has not.
-READING = frozenset({"findings", "impression", "technique", "comparison"})
+# Categories that tell of a study: how it was done, and what was read in it.
+STUDIED = frozenset({"technique", "comparison"})
+READING = STUDIED | {"findings", "impression"}
+# Categories that a reading of a study has not.
+CARE = frozenset({"plan", "assessment", "assessment_and_plan", "medications", "review_of_systems"})
+# Normalised titles that name the study and its reason in a reading, but the patient's own elsewhere.
+EXAM = frozenset({"exam", "examination", "exame"})
+HISTORY = frozenset({"history", "brief history", "pertinent history", "relevant history", "historia"})
 # From this length in characters, what stands under `PROCEDURE` in the words of running text tells how it went.
 NARRATIVE = 120
 OPENING = 300
@@ -78,7 +84,7 @@ def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
     for before, line, after in zip([None, *lines], lines, [*lines[1:], None], strict=False):
         last = None
         for title in find_titles(line, Context(before, after, parent, awaits), lexicon):
-            at = bisect_right(ends, title.title_start)
+            at = bisect_right(ends, title.start)
             if at < len(ends) and placeholders[at].start < title.title_end:
                 continue
             category, level = _outline(title.entry, title.marked, parent)
@@ -93,7 +99,7 @@ def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
 def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, int]":
     """Category and level of a title inside the section of level 1 before it."""
     if entry is None or (not entry.exact and entry.category in SYSTEMS):
-        return parent, 2 if parent else 1
+        return parent, 2 if parent or marked else 1
     category = entry.category
     if entry.part:
         inside = parent in BY_SYSTEM or parent in SYSTEMS
@@ -107,10 +113,12 @@ def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, i
 
 def _read_by_context(text: str, placed: List[_Placed], lexicon: Lexicon) -> List[_Placed]:
     """Tell apart what one word names: `PROCEDURE`, its name or its course; `EXAM` and `HISTORY` in a report."""
-    categories = {item.category for item in placed}
-    study_first = bool(placed and placed[0].category == "physical_exam" and categories & READING)
-    examined = any(item.category in EXAMS for item in placed[study_first:])
-    report = not examined and (study_first or bool(categories & {"technique", "comparison"}))
+    keys = [normalise(text[item.title.title_start : item.title.title_end]) for item in placed]
+    first = next((number for number, item in enumerate(placed) if item.category not in HEAD | {"note_type"}), 0)
+    categories = {item.category for number, item in enumerate(placed) if number != first or keys[first] not in EXAM}
+    of_patient = bool(categories & (EXAMS | CARE))
+    exam_first = bool(placed) and keys[first] in EXAM and bool(categories & READING)
+    report = not of_patient and (exam_first or bool(categories & STUDIED) or {"note_type", "findings"} <= categories)
     read = []
     for number, item in enumerate(placed):
         category = item.category
@@ -118,9 +126,9 @@ def _read_by_context(text: str, placed: List[_Placed], lexicon: Lexicon) -> List
         content = text[item.title.title_end : end]
         if category == "procedure" and len(content) > NARRATIVE and _is_told(content[:OPENING], lexicon):
             category = "procedure_description"
-        elif study_first and number == 0:
+        elif report and number == first and exam_first:
             category = "procedure"
-        elif category == "history_of_present_illness" and report:
+        elif report and keys[number] in HISTORY:
             category = "indication"
         read.append(item if category == item.category else item._replace(category=category))
     return read

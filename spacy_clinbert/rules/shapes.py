@@ -37,10 +37,17 @@ SYSTEMS = frozenset(
     | {"endocrine", "infectious_disease", "hematologic", "access", "pain", "psychosocial"}
 )
 DRUGS = frozenset({"medications", "admission_medications", "discharge_medications", "allergies"})
+# Categories whose text is often a list without bullets, so that a name alone on its line is rather an item.
+LISTED = frozenset(
+    {"chief_complaint", "past_medical_history", "past_surgical_history", "problem_list", "procedure", "diagnosis"}
+    | {"admission_diagnosis", "discharge_diagnosis", "preoperative_diagnosis", "postoperative_diagnosis"}
+)
 
 _PARENTHESES = re.compile(r"\([^()]{0,80}\)?")
 _NUMBERS = re.compile(r"\d{3}|\d\s?[./,%-]\s?\d|\d\s?(?:%|mm|cm|kg)\b")
-_VALUE = re.compile(r"[<>~=+≥≤]?\s?\d+(?!\d|\s?[.)]\s+\S)")
+_VALUE = re.compile(r"[<>~=+*≥≤]{0,2}\s?\d+(?!\d|\s?[.)]\s+\S)")
+# A number with nothing behind it, neither the `y/o` of an age nor a unit; `1. ` opens a list.
+_BARE_NUMBER = re.compile(r"(?!1\s?[.)]\s)\d+(?:\.\d+)?(?=[.,;]?(?:\s(?!\s?y)|$))")
 _BULLET = re.compile(r"[-–—•·*+>▪◦●○]")
 _ITEM = re.compile(r"\(?\d{1,2}\s?[.)]")
 _SMALL = frozenset(
@@ -112,6 +119,21 @@ def names_study(name: str, lexicon: Lexicon) -> bool:
     return not lexicon.studies.isdisjoint([*words, *map(" ".join, pairwise(words))])
 
 
+def labels_result(name: str, rest: str, context: Context, lexicon: Lexicon) -> bool:
+    """Whether a name labels the result after it: `P: 80` and `Resp: 20.` in vital signs, `CXR: clear` in a history.
+
+    name (str): the words before the colon.
+    rest (str): what follows on the line, without blanks around it.
+    context (Context): where the line stands.
+    lexicon (Lexicon): the titles of the note's language.
+    RETURNS (bool): True where it heads no section.
+    """
+    entry = lexicon.find(name)
+    if _BARE_NUMBER.match(rest) and (len(name) == 1 or (entry and entry.category in SYSTEMS)):
+        return True
+    return bool(rest) and names_study(name, lexicon) and not _heads_study(name, is_caps(name), context)
+
+
 def before_colon(name: str, rest: str, marked: bool, line: Line, context: Context, lexicon: Lexicon) -> Judgement:
     """Judge a name that opens its line and has a colon after it.
 
@@ -126,7 +148,7 @@ def before_colon(name: str, rest: str, marked: bool, line: Line, context: Contex
     entry, caps = lexicon.find(name), is_caps(name)
     if not _could_be(name, entry) or lexicon.is_label(name):
         return None
-    if rest and names_study(name, lexicon) and not _heads_study(name, caps, context):
+    if labels_result(name, rest, context, lexicon):
         return None
     if entry and entry.exact:
         if name[0].islower():
@@ -161,15 +183,15 @@ def alone(name: str, dotted: bool, numbered: bool, line: Line, context: Context,
     if not _could_be(name, entry) or "  " in name or "\t" in name or lexicon.is_label(name):
         return None
     listed = entry if entry and entry.exact else None
-    plain = not dotted and not numbered and sum(map(str.isalpha, name)) > 2
+    plain = not dotted and not numbered and sum(map(str.isalpha, name)) > 1
     if plain and is_caps(name) and "[" not in name:
-        if listed and _may_stand(listed, words, line, context):
+        if listed and _may_stand(name, listed, line, context, lexicon):
             return "caps_alone", entry
         if not listed and words <= 6 and _stands_free(name, words, entry, line, context, lexicon):
             return "caps_alone", entry
         return None
     spaced = line.after_blank or (words > 1 and not context.awaits and not context.runs_on(line))
-    if plain and listed and spaced and not name[0].islower() and _may_stand(listed, words, line, context):
+    if plain and listed and spaced and not name[0].islower() and _may_stand(name, listed, line, context, lexicon):
         return "title_alone", entry
     if not name[0].isupper() or words > 9 or len(name) > 60 or is_prose(name, lexicon) or not context.heads_text():
         return None
@@ -193,11 +215,17 @@ def _heads_study(name: str, caps: bool, context: Context) -> bool:
     return spelled or context.parent not in RESULTS | BY_PROBLEM | {"history_of_present_illness"}
 
 
-def _may_stand(entry: Entry, words: int, line: Line, context: Context) -> bool:
+def _may_stand(name: str, entry: Entry, line: Line, context: Context, lexicon: Lexicon) -> bool:
+    """Whether a listed title alone on its line is no mere word of the text, nor an item of a list."""
+    letters = sum(map(str.isalpha, name))
+    if letters < 3 and (context.awaits or context.parent in DRUGS or not context.heads_text()):
+        return False
     if entry.part or entry.category in SYSTEMS:
         return context.parent in BY_SYSTEM | SYSTEMS and context.after is not None
-    if context.awaits:
-        return words > 1 or (line.after_blank and context.heads_text())
+    if context.awaits and len(name.split()) == 1:
+        return normalise(name) not in lexicon.weak and not names_study(name, lexicon)
+    if context.parent in LISTED:
+        return (line.after_blank or (letters > 2 and is_title_case(name))) and not names_study(name, lexicon)
     return True
 
 

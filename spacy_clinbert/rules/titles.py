@@ -15,13 +15,15 @@ from .shapes import (
     before_colon,
     is_caps,
     is_prose,
+    is_title_case,
+    labels_result,
     names_study,
 )
 
 _LINE = re.compile(r"[^\n\r\v\f\x85\u2028\u2029]+")
 _NUMBER_ALONE = re.compile(r"\(?\d{1,2}\s?[.)]")
 _MARK = re.compile(
-    r"(?:(?P<hash>\#{1,3}[.)]?)|(?P<number>\(?\d{1,2}\s?[.)]|[A-Z][.)](?=\s)|[IVX]{2,4}[.)](?=\s))"
+    r"(?:(?P<hash>\#{1,3}(?:\s?\d{1,2})?[.):]?)|(?P<number>\(?\d{1,2}\s?[.)]|[A-Z][.)](?=\s)|[IVX]{2,4}[.)](?=\s))"
     r"|(?P<bullet>[-–—•·*+>▪◦●○]{1,2})|(?P<ruler>[-=_~*]{3,80}))\s*(?=[^\W\d_])"
 )
 # A colon, or the number sign that Brazilian notes put in its place (`S # nega dor`).
@@ -31,8 +33,12 @@ _INLINE = re.compile(
     r"(?:\s{2,}|\t|(?P<glue>,(?=\S))|(?P<sentence>(?<=[.;])\s)|(?<=\s)(?=\#))(?=(?P<mark>(?:[-•*]\s|\#)?\s*)[^\W\d_])"
 )
 _CAPITALS = re.compile(r"(?<![^\s,.;)])[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ/&'-]+(?: (?:[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ/&'-]*|&|/))*$")
+_WORD = re.compile(r"(?<=\s)[A-ZÀ-ÖØ-Þ]")
 _TAIL = re.compile(r"[\s,;_=*~–—-]+$")
 _PROBLEM = re.compile(r"(?P<name>[^#:]{2,60}?)(?P<end>\s?:|\s[-–—]{1,2}\s|\.\s|\.?$)")
+
+# Categories of the fields in the head of a note, which stand on one line with a single blank between.
+HEAD = frozenset({"dates", "demographics", "service", "staff"})
 
 
 class Title(NamedTuple):
@@ -87,11 +93,16 @@ def find_titles(line: Line, context: Context, lexicon: Lexicon) -> Iterator[Titl
     """
     mark = _MARK.match(line.text)
     reached = mark.end() if mark else 0
+    title = None
     for title in _at_start(line, mark, context, lexicon):
         reached = title.title_end - line.start
         yield title
     for separator in _SEPARATOR.finditer(line.text, reached):
-        if inside := _inside(line, reached, separator, lexicon):
+        if title and title.entry:
+            context = context._replace(parent=title.entry.category)
+        inside = _inside(line, reached, separator, title is not None, context, lexicon)
+        if inside:
+            title = inside
             yield inside
         reached = separator.end()
 
@@ -144,31 +155,46 @@ def _glued(line: Line, begin: int, separator: "re.Match[str]", lexicon: Lexicon)
         at = glue.end()
 
 
-def _inside(line: Line, reached: int, separator: "re.Match[str]", lexicon: Lexicon) -> Optional[Title]:
+def _inside(
+    line: Line, reached: int, separator: "re.Match[str]", titled: bool, context: Context, lexicon: Lexicon
+) -> Optional[Title]:
     """A title that follows another title's text: after two blanks, a glued comma or a bullet, or in capitals."""
     since = max(reached, separator.start() - LONGEST)
     window = line.text[since : separator.start()].rstrip()
     if not window or not (window[-1].isalnum() or window[-1] == ")") or not _ends(separator, line.text):
         return None
     place = next(reversed(list(_INLINE.finditer(window))), None)
-    if place and _follows(window[place.end("mark") :], place, lexicon):
+    if place and _follows(window[place.end("mark") :], place, titled, lexicon):
         start, first = place.start("mark"), place.end("mark")
     else:
-        capitals = _CAPITALS.search(window)
-        if not capitals or not capitals.start() or not _is_listed(capitals[0], lexicon):
-            return None
-        start = first = capitals.start()
+        start = first = _after_one_blank(window, titled, lexicon)
+    name = window[first:]
+    if not first or labels_result(name, line.text[separator.end() :][:LONGEST].strip(), context, lexicon):
+        return None
     offset = line.start + since
-    entry = lexicon.find(window[first:])
-    return Title(offset + start, offset + first, offset + len(window), "inline", start < first, entry)
+    return Title(offset + start, offset + first, offset + len(window), "inline", start < first, lexicon.find(name))
 
 
-def _follows(name: str, place: "re.Match[str]", lexicon: Lexicon) -> bool:
+def _follows(name: str, place: "re.Match[str]", titled: bool, lexicon: Lexicon) -> bool:
     listed = _is_listed(name, lexicon)
     if is_caps(name):
         return listed or (place["glue"] is not None and _is_heading(name, lexicon))
-    after_sentence = place["sentence"] is not None
-    return listed and name[0].isupper() and not names_study(name, lexicon) and (len(name) > 3 or not after_sentence)
+    if not listed or not name[0].isupper() or names_study(name, lexicon):
+        return False
+    return (titled or normalise(name) not in lexicon.weak) and (len(name) > 3 or place["sentence"] is None)
+
+
+def _after_one_blank(window: str, titled: bool, lexicon: Lexicon) -> int:
+    """Where a title in capitals starts, or one of the fields of a note's head, as in `Name: Ann Sex: F`; 0 for none."""
+    capitals = _CAPITALS.search(window)
+    if capitals and capitals.start() and _is_listed(capitals[0], lexicon):
+        return capitals.start()
+    for word in _WORD.finditer(window) if titled else ():
+        name = window[word.start() :]
+        entry = lexicon.find(name) if len(name) > 1 and is_title_case(name) else None
+        if entry and entry.category in HEAD and _is_listed(name, lexicon):
+            return word.start()
+    return 0
 
 
 def _is_listed(name: str, lexicon: Lexicon) -> bool:

@@ -87,8 +87,9 @@ def write_config(folder: Path, **config: str) -> Path:
 @pytest.mark.parametrize(
     ("place", "config", "alias"),
     [
-        ("copy", {"_name_or_path": "emilyalsentzer/Bio_ClinicalBERT"}, "bio-clinicalbert"),
-        ("copy", {"_name_or_path": "bert-base-cased"}, "bert-base-cased"),
+        # The name in a config.json is that of the weights a model was started from, not its own.
+        ("copy", {"_name_or_path": "emilyalsentzer/Bio_ClinicalBERT"}, None),
+        ("hub/models--Charangan--MedBERT/x", {"_name_or_path": "emilyalsentzer/Bio_ClinicalBERT"}, "medbert"),
         ("hub/models--Charangan--MedBERT/snapshots/fac2c99", {}, "medbert"),
         ("pucpr/biobertpt-bio", {}, "biobertpt-bio"),
         ("mine", {}, None),

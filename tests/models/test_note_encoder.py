@@ -1,6 +1,9 @@
 """The encoder: what a row depends on, what is saved, which encoders it takes, and how it trains."""
 
 import copy
+import json
+import random
+import shutil
 import warnings
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Adam
+from tiny_models import write_bert
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.note_encoder import NoteEncoder
@@ -105,12 +109,36 @@ def test_tokens_without_wordpieces_get_zeros_and_empty_docs_no_rows(encoder):
     assert [bool(row.any()) for row in rows] == [False, True, False, False]
 
 
-def test_a_note_of_100_000_tokens_goes_through_whole(encoder):
-    words = [word for sentence in SENTENCES for word in sentence] * 4600
-    doc = Doc(VOCAB, words=words)
-    (rows,) = encoder.predict([doc])
-    assert len(doc) >= 100_000
+def sizes(model, monkeypatch) -> list[int]:
+    """Record the padded wordpieces of each pass through the encoder."""
+    passes: list[int] = []
+    bert = model.shims[0]._model
+    forward = bert.forward
+    monkeypatch.setattr(bert, "forward", lambda **i: passes.append(i["input_ids"].numel()) or forward(**i))
+    return passes
+
+
+def test_a_note_of_100_000_tokens_goes_through_whole_in_bounded_batches(encoder, monkeypatch):
+    words = random.Random(0).choices([word for sentence in SENTENCES for word in sentence], k=100_000)
+    passes = sizes(encoder, monkeypatch)
+    (rows,) = encoder.predict([Doc(VOCAB, words=words)])
     assert all(row.any() for row, word in zip(rows, words) if word.strip())
+    assert len(passes) > 30 and max(passes) <= 4096
+
+
+def test_a_training_batch_above_the_bound_is_computed_again_backwards(tiny_bert, monkeypatch):
+    docs = [make_doc(*SENTENCES), make_doc(SENTENCES[1])]
+    for bound, again in ((4096, 1), (30, 2)):
+        model = build(tiny_bert, max_batch_pieces=bound)
+        passes = sizes(model, monkeypatch)
+        rows, backprop = model.begin_update(docs)
+        forward_passes = len(passes)
+        # A prediction between the passes switches dropout off; what is computed again must not notice.
+        model.predict([make_doc(SENTENCES[0])])
+        predicted = len(passes) - forward_passes
+        backprop([np.ones_like(part) for part in rows])
+        assert len(passes) - predicted == again * forward_passes
+        assert bound == 4096 or max(passes) <= 30
 
 
 def test_a_token_longer_than_a_window_is_covered(tiny_bert):
@@ -120,16 +148,12 @@ def test_a_token_longer_than_a_window_is_covered(tiny_bert):
 
 
 def test_identical_windows_are_computed_once_at_inference(encoder, monkeypatch):
-    seen = []
-    bert = encoder.shims[0]._model
-    forward = bert.forward
-    monkeypatch.setattr(bert, "forward", lambda **inputs: seen.append(len(inputs["input_ids"])) or forward(**inputs))
-    docs = [make_doc(SENTENCES[0], SENTENCES[0], SENTENCES[1]), make_doc(SENTENCES[0])]
-    first, second = encoder.predict(docs)
-    assert sum(seen) == 2
+    passes = sizes(encoder, monkeypatch)
+    first, second = encoder.predict([make_doc(SENTENCES[0], SENTENCES[0]), make_doc(SENTENCES[0])])
+    once = sum(passes)
     np.testing.assert_array_equal(first[:8], second)
-    encoder.begin_update(docs)
-    assert sum(seen) == 6
+    encoder.begin_update([make_doc(SENTENCES[0], SENTENCES[0]), make_doc(SENTENCES[0])])
+    assert sum(passes) - once == 3 * once
 
 
 def test_saved_bytes_need_no_source_folder_and_settings_stay_the_configs(tmp_path, encoder, tiny_bert):
@@ -208,9 +232,9 @@ def test_training_lowers_a_loss(tiny_bert):
 def test_mixed_precision_is_close_and_trains(tiny_bert, precision):
     docs = [make_doc(*SENTENCES)]
     model = build(tiny_bert, mixed_precision=precision)
-    full = build(tiny_bert).predict(docs)[0]
-    np.testing.assert_allclose(model.predict(docs)[0], full, atol=0.1)
-    assert model.predict(docs)[0].dtype == np.float32
+    full, half = build(tiny_bert).predict(docs)[0], model.predict(docs)[0]
+    np.testing.assert_allclose(half, full, atol=0.1)
+    assert half.dtype == np.float32 and not np.array_equal(half, full)
     rows, backprop = model.begin_update(docs)
     before = next(model.shims[0]._model.parameters()).detach().clone()
     backprop([2 * rows[0]])
@@ -222,7 +246,7 @@ def test_windows_differ_from_training_is_said_once(tiny_bert):
     model = build(tiny_bert)
     model.begin_update([make_doc(*SENTENCES, sections=(0, 8))])
     bare = make_doc(*SENTENCES, starts=False)
-    with pytest.warns(UserWarning, match="without sentences and sections"):
+    with pytest.warns(UserWarning, match="without sentences and without sections"):
         model.predict([bare])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -240,6 +264,10 @@ def test_windows_differ_from_training_is_said_once(tiny_bert):
         ({"mixed_precision": "int8"}, "bf16"),
         ({"max_pieces": 65}, "64 positions"),
         ({"max_pieces": 16, "overlap": 14}, "smaller one"),
+        ({"max_pieces": 0}, "at least 3"),
+        ({"freeze_layers": -1}, "at least 0"),
+        ({"dropout": 1.5}, "at most 1.0"),
+        ({"device": "cuda:99"}, "not there"),
         ({"width": 768}, "set width = 32"),
     ],
 )
@@ -255,9 +283,78 @@ def test_an_unknown_encoder_is_one_sentence_that_says_what_to_do():
     assert "folder" in str(error.value) and "\n" not in str(error.value)
 
 
-def test_weights_that_lack_a_layer_are_refused(tmp_path, tiny_bert):
-    import shutil
+def test_averaged_weights_reach_the_encoder_and_go_again(tiny_bert):
+    model = build(tiny_bert, dropout=0.0)
+    docs, optimizer = [make_doc(*SENTENCES)], Adam(0.01, use_averages=True)
+    gradients(model, docs)
+    start = model.predict(docs)[0]
+    model.finish_update(optimizer)
+    trained = model.predict(docs)[0]
+    zeros = {key: np.zeros_like(value) for key, value in optimizer.averages.items()}
+    with model.use_params(zeros):
+        assert not np.array_equal(model.predict(docs)[0], trained)
+    np.testing.assert_array_equal(model.predict(docs)[0], trained)
+    assert not np.array_equal(start, trained)
 
+
+def cased_copy(bert: Path, folder: Path, config: dict | None) -> Path:
+    """A local copy whose vocabulary has upper case, with no tokenizer configuration but the one given."""
+    shutil.copytree(bert, folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    pieces = (folder / "vocab.txt").read_text().splitlines()
+    pieces[pieces.index("fever")] = "Fever"
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    if config is not None:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "config", "cased", "length"),
+    [
+        # The catalogue knows these; their tokenizers say nothing, or the wrong thing.
+        ("emilyalsentzer/Bio_ClinicalBERT", None, True, 64),
+        ("emilyalsentzer/Bio_ClinicalBERT", {"do_lower_case": True}, True, 64),
+        ("google-bert/bert-base-multilingual-uncased", None, False, 64),
+        # A stranger's tokenizer that says nothing is not to lower-case a cased vocabulary; what it says is done.
+        ("my-bert", None, True, 64),
+        ("my-bert", {"do_lower_case": True, "model_max_length": 16}, False, 16),
+    ],
+)
+def test_casing_and_length_are_those_of_the_catalogue(tiny_bert, tmp_path, place, config, cased, length):
+    encoder = build(cased_copy(tiny_bert, tmp_path / place, config))
+    for model in (encoder, NoteEncoder("gone").from_bytes(encoder.to_bytes())):
+        upper, lower = (model.shims[0].pieces.cut(word) for word in ("Fever", "fever"))
+        assert (upper != lower) == cased
+        assert model.shims[0].trained_length == length
+
+
+def test_the_trained_length_is_the_catalogues_not_the_models(tmp_path):
+    folder = write_bert(tmp_path / "emilyalsentzer" / "Bio_ClinicalBERT", max_position_embeddings=512)
+    assert build(folder).shims[0].trained_length == 128
+
+
+@pytest.mark.parametrize("damage", ["cut weights", "no weights", "no tokenizer", "other width"])
+def test_a_damaged_folder_is_one_sentence(tmp_path, tiny_bert, damage):
+    folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
+    weights = folder / "model.safetensors"
+    if damage == "cut weights":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "no tokenizer":
+        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+            (folder / name).unlink()
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
+    with pytest.raises(ClinbertError, match="cannot be loaded") as error:
+        build(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_that_lack_a_layer_are_refused(tmp_path, tiny_bert):
     from safetensors.torch import load_file, save_file
 
     folder = shutil.copytree(tiny_bert, tmp_path / "broken")
