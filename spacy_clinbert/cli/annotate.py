@@ -27,21 +27,24 @@ def annotate(
     import json
     import time
     from collections import Counter
+    from itertools import chain, islice
 
+    import pyarrow as pa
     from tqdm import tqdm
     from wasabi import table
 
     from ..corpora.notes import Note, Rejected, read_notes
     from ..errors import ClinbertError
+    from ..output import whole_files
     from ..scale.annotate import OUTPUT_SCHEMA, annotate_batches, note_batches
-    from ..scale.files import check_table_path, table_writer, whole_files
+    from ..scale.files import check_table_path, table_writer
 
     check_table_path(output)
     if output.resolve() == notes.resolve():
         raise ClinbertError(f"{output} is also the input: give the annotations a file of their own")
     started = time.monotonic()
     counts: Counter[str] = Counter()
-    schema = OUTPUT_SCHEMA.remove(OUTPUT_SCHEMA.get_field_index("rejected"))
+    schema = pa.schema([field for field in OUTPUT_SCHEMA if field.name not in ("dropped", "rejected")])
     rejects = output.with_name(output.name + ".rejected.jsonl")
     with (
         whole_files(output, rejects) as (output_part, rejects_part),
@@ -59,7 +62,10 @@ def annotate(
             return note
 
         read = map(counted, read_notes(notes, id_column, text_column, reject))
-        for batch in annotate_batches(note_batches(read, batch_size), model, batch_size):
+        batches = note_batches(read, batch_size)
+        # Read before the pipeline is loaded: a wrong column shows at once.
+        first = list(islice(batches, 1))
+        for batch in annotate_batches(chain(first, batches), model, batch_size):
             annotated = batch.filter(batch["rejected"].is_null()).select(schema.names)
             writer.write(annotated)
             for row in batch.filter(batch["rejected"].is_valid()).select(["note_id", "rejected"]).to_pylist():
@@ -67,9 +73,11 @@ def annotate(
             counts["notes"] += annotated.num_rows
             for name in ("sections", "sentences", "entities"):
                 counts[name] += len(annotated[name].flatten())
+            counts["dropped sections"] += sum(batch["dropped"].drop_null().to_pylist())
             progress.update(batch.num_rows)
             progress.set_postfix(characters=f"{counts['characters']:,}", rejected=f"{counts['rejected']:,}")
-    rows = [(name, f"{counts[name]:,}") for name in ("notes", "sections", "sentences", "entities", "rejected")]
+    counted_names = ("notes", "sections", "dropped sections", "sentences", "entities", "rejected")
+    rows = [(name, f"{counts[name]:,}") for name in counted_names]
     rows += [
         ("seconds", f"{time.monotonic() - started:.1f}"),
         ("annotations", str(output)),

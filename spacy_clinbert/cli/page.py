@@ -21,15 +21,20 @@ def page(
     from spacy import displacy
 
     from ..corpora.notes import read_notes
-    from ..scale.annotate import load_pipeline
-    from ..scale.files import whole_files
+    from ..errors import ClinbertError
+    from ..output import whole_files
+    from ..scale.annotate import failure, load_pipeline
 
     nlp = load_pipeline(model)
     with whole_files(output) as (written,):
         docs = []
-        notes_and_ids = ((note.text, note.note_id) for note in islice(read_notes(notes), limit))
-        for doc, note_id in nlp.pipe(notes_and_ids, as_tuples=True):
-            doc.user_data["title"] = f"note {note_id}"
+        for note in islice(read_notes(notes), limit):
+            try:
+                doc = nlp(note.text)
+            except Exception as error:
+                # Not chained: the message may quote the note.
+                raise ClinbertError(f"pipeline {model} fails on note {note.note_id}: {failure(error)}") from None
+            doc.user_data["title"] = f"note {note.note_id}"
             docs.append(doc)
         written.write_text(displacy.render(docs, style="ent", page=True, jupyter=False), encoding="utf-8")
     typer.echo(f"{len(docs)} notes: {output}")

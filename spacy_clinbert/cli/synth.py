@@ -25,7 +25,7 @@ def synth(
     from tqdm import tqdm
     from wasabi import table
 
-    from ..corpora.output import whole_folder
+    from ..output import whole_folder
     from ..synthetic import WRITERS
 
     if form not in WRITERS:

@@ -28,7 +28,7 @@ def vocab(
     from tqdm import tqdm
 
     from ..corpora.notes import Rejected, log_rejected, read_notes
-    from ..corpora.output import whole_folder
+    from ..output import whole_folder
     from ..pretraining.vocabulary import TOKENIZER_FILES, train_vocabulary, write_tokenizer
 
     rejected: set[Rejected] = set()

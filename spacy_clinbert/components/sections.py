@@ -1,7 +1,6 @@
 """`clinbert_sections`: the sections of a note as spans that tile its tokens."""
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from spacy.language import Language
@@ -71,22 +70,19 @@ class SectionSplitter(RulePipe):
         lexicon (str): A built-in language ("en", "pt") or the path of a JSON file that takes its place.
         extend (Optional[Dict[str, str]]): Title → category, added to the lexicon.
         spans_key (str): The key of the sections in `doc.spans`; the extension attributes read "sections".
-        RAISES (ClinbertError): Where the lexicon cannot be used; a missing file is reported at the first note only,
-            since a saved pipeline is created from its config before it takes over the lexicon saved with it.
         """
         super().__init__(name)
         self.spans_key = spans_key
+        # Not read here: a saved pipeline is made from its config before it takes over the lexicon saved with it.
         self._source = (lexicon, extend)
         self._lexicon: Optional[Lexicon] = None
-        if not lexicon.endswith(".json") or Path(lexicon).is_file():
-            self._lexicon = load_lexicon(*self._source)
 
     @property
     def lexicon(self) -> Lexicon:
         """The section titles.
 
         RETURNS (Lexicon): The lexicon that was named, with its extension.
-        RAISES (ClinbertError): Where the file named at construction is missing.
+        RAISES (ClinbertError): Where the lexicon named at construction cannot be used.
         """
         if self._lexicon is None:
             self._lexicon = load_lexicon(*self._source)

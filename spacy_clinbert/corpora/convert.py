@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..errors import ClinbertError
 from . import READERS
 from .docs import make_doc
-from .output import whole_folder
+from ..output import whole_folder
 from .records import Entry, Rejection
 
 SPLITS = ("train", "dev", "test")

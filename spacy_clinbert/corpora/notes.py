@@ -18,6 +18,8 @@ TEXT_COLUMNS = ("TEXT",)
 # Bounds what an unclosed quote can swallow; a hundred times the longest note of MIMIC.
 MAX_CHARACTERS = 50_000_000
 PARQUET_ROWS = 256
+# Anything else may be a piece of a text, and ids come into logs.
+_ID = re.compile(r"[\w.:/-]{1,64}")
 
 # A row's note id and text as the table gives them, or why the row cannot be read.
 _Row = Union[Tuple[Any, Any], str]
@@ -62,9 +64,9 @@ def read_notes(
     id_column (Optional[str]): the column of the note ids, upper or lower case alike; by default `ROW_ID` or `note_id`.
     text_column (Optional[str]): the column of the texts; by default `TEXT`.
     on_reject (Callable[[Rejected], None]): called with each row that gives no note (no id, no text, invalid UTF-8,
-        broken quotes or JSON); the rows after it are read.
+        broken JSON); the rows after it are read.
     RETURNS (Iterator[Note]): the notes in the order of the file.
-    RAISES (ClinbertError): no such file, a missing column, a truncated or damaged file.
+    RAISES (ClinbertError): no such file, a missing column, a truncated or damaged file, broken quotes in a CSV file.
     """
     path = Path(path)
     ids = (id_column,) if id_column else ID_COLUMNS
@@ -82,7 +84,7 @@ def _note(row: _Row, number: int) -> Union[Note, Rejected]:
         return Rejected(f"row {number}", row)
     name, text = _name(row[0]), row[1]
     if not name:
-        return Rejected(f"row {number}", "it has no note id that is text or a whole number")
+        return Rejected(f"row {number}", "it has no note id of at most 64 letters, digits and _ . : / -")
     if text is None:
         return Rejected(name, "it has no text")
     if not isinstance(text, str):
@@ -92,7 +94,7 @@ def _note(row: _Row, number: int) -> Union[Note, Rejected]:
 
 def _name(note_id: Any) -> str:
     usable = isinstance(note_id, (str, int)) and not isinstance(note_id, bool)
-    return str(note_id) if usable and _is_unicode(str(note_id)) else ""
+    return str(note_id) if usable and _ID.fullmatch(str(note_id)) else ""
 
 
 def _is_unicode(text: str) -> bool:
@@ -142,19 +144,21 @@ def _csv_rows(path: Path, ids: Sequence[str], texts: Sequence[str]) -> Iterator[
         raise ClinbertError(f"{path} has a broken first line: it should name the columns") from error
     id_index = header.index(_column(path, header, ids, "id_column"))
     text_index = header.index(_column(path, header, texts, "text_column"))
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield "its quotes are not those of a CSV file, or it is longer than any note"
-            continue
-        if len(row) == len(header):
-            # An empty cell is how CSV writes a missing value.
-            yield row[id_index] or None, row[text_index] or None
-        elif row:
-            yield f"it has {len(row)} columns, the header {len(header)}"
+    number = 0
+    try:
+        for row in filter(None, rows):
+            number += 1
+            if len(row) == len(header):
+                # An empty cell is how CSV writes a missing value.
+                yield row[id_index] or None, row[text_index] or None
+            else:
+                yield f"it has {len(row)} columns, the header {len(header)}"
+    except csv.Error as error:
+        # The reader is out of step: it would take what follows of the text for notes and their ids.
+        raise ClinbertError(
+            f"{path}, row {number + 1}: its quotes are not those of a CSV file, or it is longer than any note: "
+            "repair it, since no row after it can be told apart"
+        ) from error
 
 
 def _json_rows(path: Path, ids: Sequence[str], texts: Sequence[str]) -> Iterator[_Row]:

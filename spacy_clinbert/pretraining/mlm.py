@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from ..corpora.notes import Rejected, log_rejected, read_notes
-from ..corpora.output import whole_folder
+from ..output import whole_folder
 from ..encoders import resolve_encoder, unreachable
 from ..errors import ClinbertError
 from ..models.checkpoints import max_positions

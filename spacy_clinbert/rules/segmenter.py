@@ -6,6 +6,8 @@ from pysbd.lang.english import English
 from pysbd.processor import Processor
 from scispacy.consts import ABBREVIATIONS
 
+from .layout import MARKER
+
 # pySBD takes time with the square of its input, so it sees no more characters than these at once.
 WINDOW = 1000
 # More list markers than these in a window are no list; pySBD would rewrite all of them once for each of them.
@@ -18,9 +20,8 @@ _PLAIN = str.maketrans(
 )
 _DOTTED = re.compile(r"\b[a-z](?:\.[a-z])+\.", re.IGNORECASE)
 _ITEM = re.compile(r"(?<!\w)(?:[a-z]{1,5}(?=\))|\d{1,2}(?=[.)]\s))", re.IGNORECASE)
-_MARKER = re.compile(r"\(?(?:\d{1,2}|[A-Za-z])[.)]|[-*•]")
 # Text in which pySBD finds one sentence: marks only inside decimals and at the very end, apostrophes only inside words.
-_SINGLE = re.compile(r"(?:[^.!?。．！？)）」\"'“”‘’]|(?<=\d)\.(?=\d)|(?<=\w)['’](?=\w))*[.!?]?\s*")
+_SINGLE = re.compile(r"(?:[^.!?。．！？)）」\"'“”‘’]|(?<=\d)\.(?=\d)|(?<=\w)['’](?=\w))*[.!?]?")
 
 
 class _ClinicalEnglish(English):
@@ -44,9 +45,9 @@ def sentence_starts(text: str) -> list[int]:
     text = text.translate(_PLAIN)
     starts: list[int] = []
     for cut in _windowed_cuts(text):
-        behind = text[max(starts[-1] if starts else 0, cut - 40) : cut].split()
-        follows_marker = len(behind) == 1 and _MARKER.fullmatch(behind[0])
-        if text[cut - 1].isspace() and not follows_marker and _ABBREVIATIONS.isdisjoint(behind[-1:]):
+        behind = text[max(starts[-1] if starts else 0, cut - 40) : cut].strip()
+        known = MARKER.fullmatch(behind) or behind.rpartition(" ")[2] in _ABBREVIATIONS
+        if text[cut - 1].isspace() and not known:
             starts.append(cut)
     return starts
 

@@ -222,7 +222,7 @@ def _may_stand(name: str, entry: Entry, line: Line, context: Context, lexicon: L
         return False
     if entry.part or entry.category in SYSTEMS:
         return context.parent in BY_SYSTEM | SYSTEMS and context.after is not None
-    if context.awaits and len(name.split()) == 1:
+    if context.awaits and len(name.split()) == 1 and not (line.after_blank and context.heads_text()):
         return normalise(name) not in lexicon.weak and not names_study(name, lexicon)
     if context.parent in LISTED:
         return (line.after_blank or (letters > 2 and is_title_case(name))) and not names_study(name, lexicon)

@@ -2,7 +2,7 @@
 
 import sys
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Dict, Iterable, Iterator, List
@@ -13,12 +13,14 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from .. import register_extensions
+from ..components.sections import read_sections
 from ..corpora.notes import Note
 from ..errors import ClinbertError
 
 NOTES_SCHEMA = pa.schema([("note_id", pa.string()), ("text", pa.string())])
 _BOUNDS = [("start", pa.int32()), ("end", pa.int32())]
-# Offsets are characters of the note's text. `rejected` says why a note has no annotations, and is null where it has.
+# Offsets are characters of the note's text. `dropped` is the number of sections without a token, which are left out;
+# `rejected` says why a note has no annotations, and is null where it has.
 OUTPUT_SCHEMA = pa.schema(
     [
         ("note_id", pa.string()),
@@ -31,6 +33,7 @@ OUTPUT_SCHEMA = pa.schema(
             "entities",
             pa.list_(pa.struct([*_BOUNDS, ("label", pa.string()), ("score", pa.float64()), ("section", pa.string())])),
         ),
+        ("dropped", pa.int32()),
         ("rejected", pa.string()),
     ]
 )
@@ -96,29 +99,37 @@ def _annotate(nlp: Language, texts: List[str]) -> List[Dict[str, Any]]:
     except Exception as error:
         if len(texts) > 1:
             return [row for text in texts for row in _annotate(nlp, [text])]
-        # Never the message, which may quote the note.
-        last = extract_tb(error.__traceback__)[-1]
-        return [{"rejected": f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"}]
+        return [{"rejected": failure(error)}]
+
+
+def failure(error: Exception) -> str:
+    """Say why a pipeline failed on a note, without the message, which may quote the note.
+
+    error (Exception): what a component raised.
+    RETURNS (str): its type, with the file and line that raised it.
+    """
+    last = extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
 def _annotations(doc: Doc, text: str) -> Dict[str, Any]:
     if doc.text != text:
         raise ValueError("the pipeline's tokenizer changes the text, so its offsets are not those of the note")
+    sections = doc.spans.get("sections")
+    starts = [sentence.start_char for sentence in (doc.sents if doc.has_annotation("SENT_START") else [])]
     return {
         "sections": [
             {
-                "start": section.start_char,
-                "end": section.end_char,
-                "title": section._.clinbert_title or None,
-                "category": section.label_ or None,
-                "level": section._.clinbert_level,
+                "start": section.start,
+                "end": section.end,
+                "title": section.title or None,
+                "category": section.category or None,
+                "level": section.level,
             }
-            for section in doc.spans.get("sections", [])
+            for section in (read_sections(doc, "sections") if sections else [])
         ],
-        "sentences": [
-            {"start": sentence.start_char, "end": sentence.end_char}
-            for sentence in (doc.sents if doc.has_annotation("SENT_START") else [])
-        ],
+        # A span ends where its last token does, before the blank behind it.
+        "sentences": [{"start": start, "end": end} for start, end in pairwise([*starts, len(text)])],
         "entities": [
             {
                 "start": entity.start_char,
@@ -129,4 +140,5 @@ def _annotations(doc: Doc, text: str) -> Dict[str, Any]:
             }
             for entity in doc.ents
         ],
+        "dropped": sections.attrs.get("dropped", 0) if sections else 0,
     }

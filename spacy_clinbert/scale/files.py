@@ -1,11 +1,10 @@
-"""Tables of results: written row after row under a temporary name, so that a file is whole or absent."""
+"""Tables of results: written row after row, by the format that the name of the file says."""
 
 import gzip
 import json
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Iterator, List, Protocol, Union
+from typing import IO, Iterator, Protocol, Union
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,26 +20,6 @@ class TableWriter(Protocol):
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the rows of a batch."""
-
-
-@contextmanager
-def whole_files(*paths: Path) -> Iterator[List[Path]]:
-    """Give temporary paths that take the place of `paths` when the block ends well, and else vanish.
-
-    paths (Path): where the files shall lie, all in one folder, which is made where it is missing.
-    YIELDS (List[Path]): as many paths with the same file names.
-    RAISES (ClinbertError): where the system refuses to write, before the block or in it.
-    """
-    folder = paths[0].parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{paths[0].name}.") as temporary:
-            written = [Path(temporary) / path.name for path in paths]
-            yield written
-            for source, path in zip(written, paths, strict=True):
-                source.replace(path)
-    except OSError as error:
-        raise ClinbertError(f"{paths[0]} cannot be written ({error.strerror or error}): give another place") from error
 
 
 def check_table_path(path: Path) -> None:
