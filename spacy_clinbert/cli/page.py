@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+COLOURS = ("#ffd8a8", "#a5d8ff", "#b2f2bb", "#eebefa", "#ffec99", "#ffc9c9", "#96f2d7", "#bac8ff")
+
 
 def page(
     model: Annotated[str, typer.Argument(help="Trained pipeline: a folder or an installed package.")],
@@ -16,7 +18,7 @@ def page(
 
     Example: clinbert page training/ner/model-best notes.csv.gz annotated/notes.html --notes 5
     """
-    from itertools import islice
+    from itertools import cycle, islice
 
     from spacy import displacy
 
@@ -36,5 +38,8 @@ def page(
                 raise ClinbertError(f"pipeline {model} fails on note {note.note_id}: {failure(error)}") from None
             doc.user_data["title"] = f"note {note.note_id}"
             docs.append(doc)
-        written.write_text(displacy.render(docs, style="ent", page=True, jupyter=False), encoding="utf-8")
+        # displaCy knows colours for general labels only; clinical ones would all be grey.
+        colours = dict(zip(sorted({ent.label_ for doc in docs for ent in doc.ents}), cycle(COLOURS)))
+        html = displacy.render(docs, style="ent", page=True, jupyter=False, options={"colors": colours})
+        written.write_text(html, encoding="utf-8")
     typer.echo(f"{len(docs)} notes: {output}")

@@ -11,9 +11,9 @@ from spacy.tokens import DocBin
 from tqdm import tqdm
 
 from ..errors import ClinbertError
+from ..output import whole_folder
 from . import READERS
 from .docs import make_doc
-from ..output import whole_folder
 from .records import Entry, Rejection
 
 SPLITS = ("train", "dev", "test")

@@ -23,10 +23,10 @@ from transformers import (
 )
 
 from ..corpora.notes import Rejected, log_rejected, read_notes
-from ..output import whole_folder
 from ..encoders import resolve_encoder, unreachable
 from ..errors import ClinbertError
 from ..models.checkpoints import max_positions
+from ..output import whole_folder
 from .packing import HELD_OUT_PERCENT, Windows, is_held_out, note_windows
 from .settings import Settings
 from .vocabulary import TOKENIZER_FILES

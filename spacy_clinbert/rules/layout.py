@@ -8,11 +8,11 @@ from typing import NamedTuple
 MIN_WRAP = 60
 MAX_WRAP = 120
 
-# What opens an item of a list; i2b2's tokens stand apart (`1 .`). `p.o.`, `q. day` and `E. coli` open none.
+# What opens an item of a list; i2b2's tokens stand apart (`1 .`). `p.o.` and `E. coli` open none.
 MARKER = re.compile(
     r"[•·●▪◦‣∙]|#+[^\S\r\n]?(?:\d{1,2}[.:)]?)?|[-–—*+>]{1,3}(?=\s|[^\W\d_]|\Z)"
-    r"|\(?\d{1,2} ?[.)](?=\s|[^\W\d_]|\Z)"
-    r"|\(?(?:[a-or-z]|[ivx]{2,5})[.)](?=\s|\Z)"
+    r"|(?:\( ?)?\d{1,2} ?[.)](?=\s|[^\W\d_]|\Z)"
+    r"|\(?(?:[a-z]|[ivx]{2,5})[.)](?=\s|\Z)"
     r"|\(?(?:[A-Z]|[IVX]{2,5})(?:\)(?=\s|\Z)|\.(?=\s+[^\W\d_a-z]|\s*\Z))"
 )
 
@@ -72,12 +72,12 @@ def split_rows(text: str, start: int, end: int, title_end: int, wrap: float) -> 
 def _lines(text: str, start: int, end: int) -> Iterator[Line | None]:
     """The lines of a section, None for each blank one and at the end."""
     # A section may begin inside a line; beyond the widest wrap a column does not matter.
-    before = len(_BREAKS.split(text[max(0, start - MAX_WRAP) : start])[-1])
+    indent = len(_BREAKS.split(text[max(0, start - MAX_WRAP) : start])[-1])
     for match in _LINE.finditer(text, start, end):
         line = match[1]
         length = len(line.rstrip())
-        yield Line(match.end(1) - len(line.lstrip()), match.start() + length, before + length) if length else None
-        before = 0
+        yield Line(match.end(1) - len(line.lstrip()), match.start() + length, indent + length) if length else None
+        indent = 0
     yield None
 
 

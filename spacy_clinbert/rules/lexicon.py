@@ -138,14 +138,18 @@ def _find(lexicon: Lexicon, title: str) -> Optional[Entry]:
 
 
 def _find_inside(lexicon: Lexicon, words: List[str]) -> Optional[Entry]:
-    """The longest listed title inside; of single words the last one before a preposition, the head of the phrase."""
+    """The longest listed title inside; of single words the last one before a preposition, the head of the phrase.
+
+    What follows the preposition tells nothing of a study: `CT of the abdomen with contrast`.
+    """
     for length in range(len(words) - 1, 1, -1):
         for first in range(len(words) - length + 1):
             entry = lexicon.stems.get(" ".join(words[first : first + length]))
             if entry and not entry.part:
                 return entry._replace(exact=False)
     cut = next((at for at, word in enumerate(words) if word in _PREPOSITIONS), len(words))
-    for word in [*reversed(words[:cut]), *words[cut:]]:
+    rest = words[cut:] if lexicon.studies.isdisjoint(words[:cut]) else []
+    for word in [*reversed(words[:cut]), *rest]:
         entry = lexicon.stems.get(word)
         if entry and not entry.part and len(word) > 3 and word not in lexicon.weak:
             return entry._replace(exact=False)

@@ -1,25 +1,26 @@
 """Sections of a clinical note: where each starts and ends, its title, its category and its level."""
 
 from bisect import bisect_right
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional, Set
 
-from .lexicon import Entry, Lexicon, load_lexicon, normalise
+from .lexicon import Lexicon, load_lexicon, normalise
 from .placeholders import find_placeholders
 from .shapes import BY_SYSTEM, EXAMS, SYSTEMS, Context
 from .titles import HEAD, Title, find_titles, split_lines
 
 # Titles that keep their own category at level 2 inside these.
 NESTED = {
+    "plan": frozenset({"diet"}),
     "discharge_diagnosis": frozenset({"diagnosis"}),
     "physical_exam": frozenset({"vital_signs", "mental_status"}),
     "diagnostic_studies": frozenset({"laboratory", "microbiology", "imaging", "ecg", "echocardiogram", "pathology"}),
     "discharge_condition": frozenset({"mental_status", "activity", "functional_status"}),
 }
-# Categories that tell of a study: how it was done, and what was read in it.
-STUDIED = frozenset({"technique", "comparison"})
-READING = STUDIED | {"findings", "impression"}
-# Categories that a reading of a study has not.
-CARE = frozenset({"plan", "assessment", "assessment_and_plan", "medications", "review_of_systems"})
+# Categories that only the reading of a study has, those that tell it from a visit where `EXAM` opens the note, and
+# those that it seldom has.
+READING = frozenset({"technique", "comparison"})
+STUDY = READING | {"findings", "indication", "procedure", "procedure_description"}
+CARE = frozenset({"plan", "assessment_and_plan", "medications", "brief_hospital_course"})
 # Normalised titles that name the study and its reason in a reading, but the patient's own elsewhere.
 EXAM = frozenset({"exam", "examination", "exame"})
 HISTORY = frozenset({"history", "brief history", "pertinent history", "relevant history", "historia"})
@@ -87,7 +88,7 @@ def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
             at = bisect_right(ends, title.start)
             if at < len(ends) and placeholders[at].start < title.title_end:
                 continue
-            category, level = _outline(title.entry, title.marked, parent)
+            category, level = _outline(title, parent)
             if level == 1 or (title.entry and title.entry.part):
                 parent = category
             last = title
@@ -96,10 +97,11 @@ def _place_titles(text: str, lexicon: Lexicon) -> Iterator[_Placed]:
         awaits = last is not None and not text[last.title_end : end].strip(" \t:#,.")
 
 
-def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, int]":
+def _outline(title: Title, parent: str) -> "tuple[str, int]":
     """Category and level of a title inside the section of level 1 before it."""
+    entry = title.entry
     if entry is None or (not entry.exact and entry.category in SYSTEMS):
-        return parent, 2 if parent or marked else 1
+        return parent, 2 if parent or title.marked else 1
     category = entry.category
     if entry.part:
         inside = parent in BY_SYSTEM or parent in SYSTEMS
@@ -108,30 +110,41 @@ def _outline(entry: Optional[Entry], marked: bool, parent: str) -> "tuple[str, i
         return (parent, 2) if parent in BY_SYSTEM else (category, 1)
     if category in NESTED.get(parent, ()) or (category == parent and not entry.exact):
         return category, 2
-    return category, 2 if marked and parent in BY_SYSTEM else 1
+    listed_inside = title.marked and title.shape != "inline" and parent in BY_SYSTEM
+    return category, 2 if listed_inside else 1
 
 
 def _read_by_context(text: str, placed: List[_Placed], lexicon: Lexicon) -> List[_Placed]:
     """Tell apart what one word names: `PROCEDURE`, its name or its course; `EXAM` and `HISTORY` in a report."""
     keys = [normalise(text[item.title.title_start : item.title.title_end]) for item in placed]
     first = next((number for number, item in enumerate(placed) if item.category not in HEAD | {"note_type"}), 0)
-    categories = {item.category for number, item in enumerate(placed) if number != first or keys[first] not in EXAM}
-    of_patient = bool(categories & (EXAMS | CARE))
-    exam_first = bool(placed) and keys[first] in EXAM and bool(categories & READING)
-    report = not of_patient and (exam_first or bool(categories & STUDIED) or {"note_type", "findings"} <= categories)
+    exam_first = bool(placed) and keys[first] in EXAM
+    others = [item for number, item in enumerate(placed) if item.title.entry and not (exam_first and number == first)]
+    known = {item.category for item in others}
+    report = _is_report(known, exam_first)
     read = []
     for number, item in enumerate(placed):
         category = item.category
         end = placed[number + 1].title.start if number + 1 < len(placed) else len(text)
         content = text[item.title.title_end : end]
-        if category == "procedure" and len(content) > NARRATIVE and _is_told(content[:OPENING], lexicon):
+        told = len(content) > NARRATIVE and _is_told(content[:OPENING], lexicon)
+        if category == "procedure" and told and "procedure_description" not in known:
             category = "procedure_description"
-        elif report and number == first and exam_first:
+        elif report and exam_first and number == first:
             category = "procedure"
         elif report and keys[number] in HISTORY:
             category = "indication"
         read.append(item if category == item.category else item._replace(category=category))
     return read
+
+
+def _is_report(known: Set[str], exam_first: bool) -> bool:
+    """Whether a note of these categories reads a study."""
+    if known & EXAMS:
+        return False
+    if known & (STUDY if exam_first else READING):
+        return True
+    return not known & CARE and ("impression" in known if exam_first else {"note_type", "findings"} <= known)
 
 
 def _is_told(content: str, lexicon: Lexicon) -> bool:

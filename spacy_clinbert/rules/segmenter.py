@@ -46,8 +46,8 @@ def sentence_starts(text: str) -> list[int]:
     starts: list[int] = []
     for cut in _windowed_cuts(text):
         behind = text[max(starts[-1] if starts else 0, cut - 40) : cut].strip()
-        known = MARKER.fullmatch(behind) or behind.rpartition(" ")[2] in _ABBREVIATIONS
-        if text[cut - 1].isspace() and not known:
+        joined = MARKER.fullmatch(behind) or not _ABBREVIATIONS.isdisjoint(behind.split()[-1:])
+        if text[cut - 1].isspace() and not joined:
             starts.append(cut)
     return starts
 

@@ -42,12 +42,15 @@ LISTED = frozenset(
     {"chief_complaint", "past_medical_history", "past_surgical_history", "problem_list", "procedure", "diagnosis"}
     | {"admission_diagnosis", "discharge_diagnosis", "preoperative_diagnosis", "postoperative_diagnosis"}
 )
+# What labels a row there and heads a section elsewhere: the place of an appointment, the fluids of a flow sheet.
+_PLACE = frozenset({"demographics", "service"})
+ROWS = {"follow_up": _PLACE, "discharge_instructions": _PLACE, "vital_signs": frozenset({"counts", "devices"})}
 
 _PARENTHESES = re.compile(r"\([^()]{0,80}\)?")
 _NUMBERS = re.compile(r"\d{3}|\d\s?[./,%-]\s?\d|\d\s?(?:%|mm|cm|kg)\b")
 _VALUE = re.compile(r"[<>~=+*≥≤]{0,2}\s?\d+(?!\d|\s?[.)]\s+\S)")
-# A number with nothing behind it, neither the `y/o` of an age nor a unit; `1. ` opens a list.
-_BARE_NUMBER = re.compile(r"(?!1\s?[.)]\s)\d+(?:\.\d+)?(?=[.,;]?(?:\s(?!\s?y)|$))")
+# A number that ends its clause, without a unit or the `y/o` of an age; `1. ` opens a list.
+_BARE_NUMBER = re.compile(r"(?!1\s?[.)]\s)\d+(?:\.\d+)?(?=[.,;]?(?:$|\s{2}|\s[A-Z][\w/]{0,5}:)|[.,;]\s)")
 _BULLET = re.compile(r"[-–—•·*+>▪◦●○]")
 _ITEM = re.compile(r"\(?\d{1,2}\s?[.)]")
 _SMALL = frozenset(
@@ -119,8 +122,8 @@ def names_study(name: str, lexicon: Lexicon) -> bool:
     return not lexicon.studies.isdisjoint([*words, *map(" ".join, pairwise(words))])
 
 
-def labels_result(name: str, rest: str, context: Context, lexicon: Lexicon) -> bool:
-    """Whether a name labels the result after it: `P: 80` and `Resp: 20.` in vital signs, `CXR: clear` in a history.
+def labels_row(name: str, rest: str, context: Context, lexicon: Lexicon) -> bool:
+    """Whether a name labels what follows it: `P: 80` and `Resp: 20.` in vital signs, `CXR: clear` in a history.
 
     name (str): the words before the colon.
     rest (str): what follows on the line, without blanks around it.
@@ -129,6 +132,8 @@ def labels_result(name: str, rest: str, context: Context, lexicon: Lexicon) -> b
     RETURNS (bool): True where it heads no section.
     """
     entry = lexicon.find(name)
+    if entry and entry.category in ROWS.get(context.parent, ()):
+        return True
     if _BARE_NUMBER.match(rest) and (len(name) == 1 or (entry and entry.category in SYSTEMS)):
         return True
     return bool(rest) and names_study(name, lexicon) and not _heads_study(name, is_caps(name), context)
@@ -148,7 +153,7 @@ def before_colon(name: str, rest: str, marked: bool, line: Line, context: Contex
     entry, caps = lexicon.find(name), is_caps(name)
     if not _could_be(name, entry) or lexicon.is_label(name):
         return None
-    if labels_result(name, rest, context, lexicon):
+    if labels_row(name, rest, context, lexicon):
         return None
     if entry and entry.exact:
         if name[0].islower():
@@ -189,13 +194,15 @@ def alone(name: str, dotted: bool, numbered: bool, line: Line, context: Context,
             return "caps_alone", entry
         if not listed and words <= 6 and _stands_free(name, words, entry, line, context, lexicon):
             return "caps_alone", entry
-        return None
+        if context.parent not in BY_PROBLEM:
+            return None
     spaced = line.after_blank or (words > 1 and not context.awaits and not context.runs_on(line))
     if plain and listed and spaced and not name[0].islower() and _may_stand(name, listed, line, context, lexicon):
         return "title_alone", entry
     if not name[0].isupper() or words > 9 or len(name) > 60 or is_prose(name, lexicon) or not context.heads_text():
         return None
-    if context.parent in BY_PROBLEM and (numbered or line.after_blank) and _opens_text(context):
+    apart = numbered or line.after_blank or is_caps(name)
+    if context.parent in BY_PROBLEM and apart and _opens_text(context):
         return "problem_alone", listed
     if context.parent in EXAMS and plain and line.after_blank and words <= 6 and is_title_case(name):
         return "part_alone", entry
@@ -240,6 +247,6 @@ def _stands_free(name: str, words: int, entry: Optional[Entry], line: Line, cont
 
 def _opens_text(context: Context) -> bool:
     after = context.after.text if context.after else ""
-    if _ITEM.match(after):
+    if _ITEM.match(after) or after.isupper():
         return False
     return bool(_BULLET.match(after)) or (len(after) > 40 and len(after.split()) > 6)

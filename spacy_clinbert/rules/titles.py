@@ -16,7 +16,7 @@ from .shapes import (
     is_caps,
     is_prose,
     is_title_case,
-    labels_result,
+    labels_row,
     names_study,
 )
 
@@ -100,11 +100,12 @@ def find_titles(line: Line, context: Context, lexicon: Lexicon) -> Iterator[Titl
     for separator in _SEPARATOR.finditer(line.text, reached):
         if title and title.entry:
             context = context._replace(parent=title.entry.category)
-        inside = _inside(line, reached, separator, title is not None, context, lexicon)
+        inside = _inside(line, reached, separator, title, context, lexicon)
         if inside:
             title = inside
             yield inside
-        reached = separator.end()
+        # A number sign that ends no title may mark the next one.
+        reached = separator.end() if inside or separator[0] == ":" else separator.start() - 1
 
 
 def _at_start(line: Line, mark: "Optional[re.Match[str]]", context: Context, lexicon: Lexicon) -> Iterator[Title]:
@@ -156,7 +157,7 @@ def _glued(line: Line, begin: int, separator: "re.Match[str]", lexicon: Lexicon)
 
 
 def _inside(
-    line: Line, reached: int, separator: "re.Match[str]", titled: bool, context: Context, lexicon: Lexicon
+    line: Line, reached: int, separator: "re.Match[str]", last: Optional[Title], context: Context, lexicon: Lexicon
 ) -> Optional[Title]:
     """A title that follows another title's text: after two blanks, a glued comma or a bullet, or in capitals."""
     since = max(reached, separator.start() - LONGEST)
@@ -164,35 +165,39 @@ def _inside(
     if not window or not (window[-1].isalnum() or window[-1] == ")") or not _ends(separator, line.text):
         return None
     place = next(reversed(list(_INLINE.finditer(window))), None)
-    if place and _follows(window[place.end("mark") :], place, titled, lexicon):
+    if place and _follows(window[place.end("mark") :], place, last is not None, lexicon):
         start, first = place.start("mark"), place.end("mark")
     else:
-        start = first = _after_one_blank(window, titled, lexicon)
-    name = window[first:]
-    if not first or labels_result(name, line.text[separator.end() :][:LONGEST].strip(), context, lexicon):
+        start = first = _after_one_blank(window, separator[0], last, lexicon)
+    name, rest = window[first:], line.text[separator.end() : separator.end() + LONGEST].strip()
+    if not first or labels_row(name, rest, context, lexicon):
         return None
     offset = line.start + since
     return Title(offset + start, offset + first, offset + len(window), "inline", start < first, lexicon.find(name))
 
 
 def _follows(name: str, place: "re.Match[str]", titled: bool, lexicon: Lexicon) -> bool:
-    listed = _is_listed(name, lexicon)
+    entry = lexicon.find(name) if _is_listed(name, lexicon) else None
     if is_caps(name):
-        return listed or (place["glue"] is not None and _is_heading(name, lexicon))
-    if not listed or not name[0].isupper() or names_study(name, lexicon):
+        return entry is not None or (place["glue"] is not None and _is_heading(name, lexicon))
+    if not entry or not name[0].isupper() or names_study(name, lexicon):
         return False
-    return (titled or normalise(name) not in lexicon.weak) and (len(name) > 3 or place["sentence"] is None)
+    strong = titled or entry.part or normalise(name) not in lexicon.weak
+    return strong and (len(name) > 3 or place["sentence"] is None or (titled and entry.part))
 
 
-def _after_one_blank(window: str, titled: bool, lexicon: Lexicon) -> int:
+def _after_one_blank(window: str, separator: str, last: Optional[Title], lexicon: Lexicon) -> int:
     """Where a title in capitals starts, or one of the fields of a note's head, as in `Name: Ann Sex: F`; 0 for none."""
+    if separator == "#" and len(window) > 1 and window[-2].isspace() and _is_listed(window[-1], lexicon):
+        return len(window) - 1
     capitals = _CAPITALS.search(window)
     if capitals and capitals.start() and _is_listed(capitals[0], lexicon):
         return capitals.start()
-    for word in _WORD.finditer(window) if titled else ():
+    in_head = last is not None and last.entry is not None and last.entry.category in HEAD
+    for word in _WORD.finditer(window) if last else ():
         name = window[word.start() :]
-        entry = lexicon.find(name) if len(name) > 1 and is_title_case(name) else None
-        if entry and entry.category in HEAD and _is_listed(name, lexicon):
+        entry = lexicon.find(name) if _is_listed(name, lexicon) and is_title_case(name) else None
+        if entry and entry.category in HEAD and len(name) > 1 and (in_head or normalise(name) not in lexicon.weak):
             return word.start()
     return 0
 

@@ -9,6 +9,7 @@ import pytest
 import spacy
 import typer
 from spacy.language import Language
+from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
 from typer.testing import CliRunner, Result
 
@@ -98,6 +99,17 @@ def test_the_summary_counts_and_shows_no_text(tmp_path: Path, model: str, notes:
     assert "secret" not in result.output
 
 
+def test_the_summary_counts_sections_without_a_token(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.tokenizer = Tokenizer(nlp.vocab)
+    nlp.add_pipe("clinbert_sections")
+    nlp.to_disk(tmp_path / "model")
+    (tmp_path / "in.jsonl").write_text('{"note_id": 5, "text": "EXAM,GENERAL,VITALS: stable"}\n')
+    result = call(tmp_path / "model", tmp_path / "in.jsonl", tmp_path / "out.parquet")
+    assert [line.split()[-1] for line in result.stdout.splitlines() if line.startswith("dropped sections")] == ["2"]
+    assert pq.read_table(tmp_path / "out.parquet").column_names == ["note_id", "sections", "sentences", "entities"]
+
+
 def test_output_does_not_depend_on_batch_size(tmp_path: Path, model: str, notes: Path) -> None:
     for size in (1, 2, 64):
         assert call(model, notes, tmp_path / f"{size}.parquet", "--batch-size", size).exit_code == 0
@@ -158,6 +170,8 @@ def test_wrong_arguments_write_nothing(tmp_path: Path, model: str, notes: Path) 
         ((model, notes, tmp_path / "out.csv"), "out.csv is none of .parquet"),
         ((model, jsonl, jsonl), "is also the input"),
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl"), "no_model cannot be loaded"),
+        # The columns are looked at before the pipeline is loaded.
+        ((tmp_path / "no_model", notes, tmp_path / "out.jsonl", "--text-column", "REPORT"), "no column REPORT"),
     ]:
         assert message in str(call(*arguments).exception)
         assert sorted(tmp_path.iterdir()) == before

@@ -9,7 +9,7 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner, Result
 
 from spacy_clinbert.cli.convert import convert
-from spacy_clinbert.cli.synth import synth
+from spacy_clinbert.cli.synth import MARK, synth
 from spacy_clinbert.errors import ClinbertError
 
 app = typer.Typer()
@@ -41,6 +41,17 @@ def test_notes(tmp_path: Path) -> None:
     assert len((tmp_path / "notes/gold.jsonl").read_text().splitlines()) == 5
     assert gzip.decompress((tmp_path / "notes/NOTEEVENTS.csv.gz").read_bytes()).startswith(b'"ROW_ID","SUBJECT_ID"')
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize("form", ["notes", "i2b2_2010"])
+def test_a_corpus_that_synth_did_not_write_is_not_replaced(form: str, tmp_path: Path) -> None:
+    assert run("synth", form, tmp_path / "corpus", "--notes", 3).exit_code == 0
+    # A real corpus has the same files, but not the mark.
+    (tmp_path / "corpus" / MARK).unlink()
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    refused = run("synth", form, tmp_path / "corpus", "--notes", 5)
+    assert isinstance(refused.exception, ClinbertError) and "did not write" in str(refused.exception)
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(

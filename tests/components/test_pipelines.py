@@ -34,7 +34,7 @@ def run_script(tmp_path, script, *arguments):
     """Run a script in a process of its own and read the JSON that it prints."""
     path = tmp_path / "script.py"
     path.write_text(script, encoding="utf8")
-    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-W", "ignore", str(path), *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)

@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import spacy
@@ -155,16 +156,27 @@ def test_a_saved_pipeline_brings_its_lexicon_along(tmp_path):
     assert annotations(make_pipeline(lexicon=str(path)).from_bytes(data)(text)) == expected
 
 
+@pytest.mark.parametrize("name", ["own.json", "own", "own.txt"])
+@pytest.mark.parametrize("fault", [Path.unlink, lambda path: path.write_text("[]")], ids=["missing", "invalid"])
+def test_a_saved_pipeline_does_not_need_the_file_of_its_lexicon(tmp_path, name, fault):
+    path = tmp_path / name
+    path.write_text(json.dumps(OWN), encoding="utf8")
+    nlp = make_pipeline(lexicon=str(path))
+    nlp.to_disk(tmp_path / "model")
+    fault(path)
+    assert outline(spacy.load(tmp_path / "model")("Banana Notes: ripe.\n")) == [("Banana Notes", "fruit")]
+
+
 def test_lexicons_that_cannot_be_used(tmp_path):
     with pytest.raises(ClinbertError, match="klingon"):
-        make_pipeline(lexicon="klingon")
+        make_pipeline(lexicon="klingon")(NOTE)
     path = tmp_path / "missing.json"
     nlp = make_pipeline(lexicon=str(path))
     with pytest.raises(ClinbertError, match=r"missing\.json"):
         nlp(NOTE)
     path.write_text("[]", encoding="utf8")
     with pytest.raises(ClinbertError, match=r"missing\.json"):
-        make_pipeline(lexicon=str(path))
+        nlp(NOTE)
 
 
 def test_component_serialization_leaves_out_what_is_excluded(tmp_path):

@@ -9,9 +9,9 @@ from spacy.tokens import Doc, DocBin
 from spacy_clinbert.corpora import i2b2_2010
 from spacy_clinbert.corpora.convert import CONTENTS, LABELS, REJECTED, REPORT, convert
 from spacy_clinbert.corpora.docs import make_doc
-from spacy_clinbert.output import whole_folder
 from spacy_clinbert.corpora.records import Mention, Record, Relation
 from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.output import whole_folder
 from spacy_clinbert.synthetic.i2b2_2010 import make_record, write_i2b2_2010
 
 NLP = spacy.blank("en")

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spacy_clinbert.corpora import notes as notes_module
 from spacy_clinbert.corpora.notes import Note, Rejected, read_notes
 from spacy_clinbert.errors import ClinbertError
 
+NO_ID = "it has no note id of at most 64 letters, digits and _ . : / -"
 FORMATS = ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
 NOTES = [
     Note("7", 'Chief Complaint:\nchest pain, "sharp"\n\n1. a,b\r\n2. c\r\n'),
@@ -80,9 +82,8 @@ def test_integer_ids_become_text(tmp_path: Path) -> None:
         pa.table({"ROW_ID": [3, None], "TEXT": pa.array(["a", "b"]).dictionary_encode()}), tmp_path / "n.parquet"
     )
     (tmp_path / "n.jsonl").write_text('{"note_id": 3, "text": "a"}\n\n{"note_id": true, "text": "b"}\n')
-    reason = "it has no note id that is text or a whole number"
     for name in ("n.parquet", "n.jsonl"):
-        assert read(tmp_path / name) == ([Note("3", "a")], [Rejected("row 2", reason)])
+        assert read(tmp_path / name) == ([Note("3", "a")], [Rejected("row 2", NO_ID)])
 
 
 def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
@@ -94,10 +95,11 @@ def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
 
 CSV_FAULTS = {
     b'2,""': ("2", "it has no text"),
-    b',"b"': ("row 2", "it has no note id that is text or a whole number"),
+    b',"b"': ("row 2", NO_ID),
     b'2,"b\xff\nb"': ("2", "its text is not valid UTF-8"),
-    b'\xff,"b"': ("row 2", "it has no note id that is text or a whole number"),
-    b'2,"b "said" b"': ("row 2", "its quotes are not those of a CSV file, or it is longer than any note"),
+    b'\xff,"b"': ("row 2", NO_ID),
+    b'Plan: rest,"b"': ("row 2", NO_ID),
+    b'%d,"b"' % 10**64: ("row 2", NO_ID),
     b'2,"b","c"': ("row 2", "it has 3 columns, the header 2"),
     b"2": ("row 2", "it has 1 columns, the header 2"),
 }
@@ -109,14 +111,34 @@ def test_a_broken_row_of_csv_is_rejected_alone(tmp_path: Path, row: bytes, rejec
     assert read(tmp_path / "n.csv") == ([Note("1", "a"), Note("3", "c")], [Rejected(*rejected)])
 
 
+BROKEN_QUOTES = [
+    rb'2,"He said \"ow\"' + b'\nPlan: rest, fluids\n"\n',
+    b'2,"b "said" b"\n',
+    b'2,"unclosed\n',
+    b'2,"' + b"b" * 60 + b'"\n',
+]
+
+
+@pytest.mark.parametrize("rows", BROKEN_QUOTES)
+def test_nothing_is_read_after_broken_quotes(tmp_path: Path, rows: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes_module, "MAX_CHARACTERS", 50)
+    (tmp_path / "n.csv").write_bytes(b'ROW_ID,TEXT\n1,"a"\n\n' + rows + b'3,"c"\n')
+    read_so_far: list = []
+    rejected: list = []
+    with pytest.raises(ClinbertError, match=r"n\.csv, row 2: its quotes .*: repair it") as raised:
+        read_so_far.extend(read_notes(tmp_path / "n.csv", on_reject=rejected.append))
+    assert "rest" not in str(raised.value)
+    assert (read_so_far, rejected) == ([Note("1", "a")], [])
+
+
 JSON_FAULTS = {
     b'{"note_id": "2"}': ("2", "it has no text"),
     b'{"note_id": "2", "text": null}': ("2", "it has no text"),
     b'{"note_id": "2", "text": 5}': ("2", "its text is not a string"),
     b'{"note_id": "2", "text": "b\xff"}': ("2", "its text is not valid UTF-8"),
     b'{"note_id": "2", "text": "b\\ud800"}': ("2", "its text is not valid UTF-8"),
-    b'{"note_id": "", "text": "b"}': ("row 2", "it has no note id that is text or a whole number"),
-    b'{"text": "b"}': ("row 2", "it has no note id that is text or a whole number"),
+    b'{"note_id": "", "text": "b"}': ("row 2", NO_ID),
+    b'{"text": "b"}': ("row 2", NO_ID),
     b'{"note_id": "2", "te': ("row 2", "it is not JSON"),
     b"[" * 100_000: ("row 2", "it is not JSON"),
     b'["2", "b"]': ("row 2", "it is not a JSON object"),

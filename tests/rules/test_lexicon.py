@@ -1,11 +1,12 @@
 """Lexicons: their size and form, how titles are looked up, and what a wrong file says."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.rules.lexicon import BUILT_IN, load_lexicon, normalise
+from spacy_clinbert.rules.lexicon import BUILT_IN, LISTS, load_lexicon, normalise
 
 LEAST = {"en": (40, 600), "pt": (20, 120)}
 SMALL = {
@@ -31,10 +32,17 @@ def test_size(language):
 @pytest.mark.parametrize("language", LEAST)
 def test_no_title_is_listed_twice(language):
     data = json.loads((BUILT_IN / f"{language}.json").read_text(encoding="utf8"))
-    for category, entry in data["categories"].items():
-        assert entry["titles"], category
-        keys = [normalise(title) for title in entry["titles"] + entry.get("parts", [])]
-        assert all(keys), category
+    assert all(entry["titles"] for entry in data["categories"].values())
+    entries = [entry["titles"] + entry.get("parts", []) for entry in data["categories"].values()]
+    for listed in ([title for titles in entries for title in titles], *(data[name] for name in LISTS)):
+        keys = Counter(map(normalise, listed))
+        assert all(keys) and [key for key, number in keys.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("language", LEAST)
+def test_no_title_is_a_label(language):
+    lexicon = load_lexicon(language)
+    assert lexicon.labels.isdisjoint(lexicon.titles)
 
 
 def test_the_categories_of_both_languages_have_the_same_names():
@@ -85,6 +93,7 @@ def test_normal_form(one, other):
         ("RECENT LABORATORIES", "laboratory", False),
         ("COMPLICATIONS OF DIABETES", "complications", False),
         ("CONDITION AND DIET", "diet", False),
+        ("REVIEW OF MEDICATIONS", "medications", False),
     ],
 )
 def test_find(title, category, exact):
@@ -92,7 +101,9 @@ def test_find(title, category, exact):
     assert (entry.category, entry.exact) == (category, exact)
 
 
-@pytest.mark.parametrize("title", ["", "()", "Zebra", "SINUSITIS HISTORY", "Dix-Hallpike", "Neck Brace"])
+@pytest.mark.parametrize(
+    "title", ["", "()", "Zebra", "SINUSITIS HISTORY", "Dix-Hallpike", "Neck Brace", "CT WITH CONTRAST"]
+)
 def test_nothing_found(title):
     assert load_lexicon().find(title) is None
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_clinbert.rules.lexicon import load_lexicon
+from spacy_clinbert.rules.placeholders import find_placeholders
 from spacy_clinbert.rules.sections import split_sections
 from spacy_clinbert.rules.shapes import Context, Shape
 from spacy_clinbert.rules.titles import find_titles, split_lines
@@ -19,7 +20,9 @@ from spacy_clinbert.rules.titles import find_titles, split_lines
 CASES = json.loads((Path(__file__).parent / "section_cases.json").read_text(encoding="utf8"))
 MEGABYTE = 1_000_000
 WORDS = sorted({word for case in CASES for word in re.findall(r"\S+|\s+", case["text"])})
-PIECES = st.sampled_from([*WORDS, "\r", "\x0b", "\x85", "\u2028", "[**", "**]"])
+PIECES = st.sampled_from([*WORDS, "\r", "\x0b", "\x85", "\u2028", "[**", "**]", "___", "\n1.\n", "  - ", "\n# "])
+TEXTS = st.one_of(st.text(max_size=300), st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=40).map("".join))
+BRACKETED = st.lists(PIECES, max_size=8).map(lambda words: "".join(words).replace("[**", " ").replace("**]", " "))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
@@ -79,13 +82,31 @@ def assert_tiles(text, sections):
         assert section.title or section.title_start == section.start
 
 
-@given(st.one_of(st.text(max_size=300), st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=40).map("".join)))
+@given(TEXTS)
 @settings(max_examples=400, deadline=None)
 def test_sections_tile_any_text(text):
     sections = split_sections(text)
     assert_tiles(text, sections)
     assert split_sections(text) == sections
     assert_tiles(text, split_sections(text, load_lexicon("pt")))
+
+
+def assert_placeholders_whole(text):
+    bounds = {bound for section in split_sections(text) for bound in section[:4]}
+    for placeholder in find_placeholders(text):
+        assert not any(placeholder.start < bound < placeholder.end for bound in bounds)
+
+
+@given(TEXTS)
+@settings(max_examples=200, deadline=None)
+def test_no_bound_lies_inside_a_placeholder(text):
+    assert_placeholders_whole(text)
+
+
+@given(st.lists(st.tuples(PIECES, BRACKETED), min_size=1, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_titles_in_brackets_are_no_bounds(pieces):
+    assert_placeholders_whole("".join(f"{before}[**{inside}**]\nPLAN: {before}" for before, inside in pieces))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,8 @@ def test_sections_tile_any_text(text):
         pytest.param(" " * MEGABYTE, id="blanks"),
         pytest.param(",A" * (MEGABYTE // 2) + ":", id="glued commas"),
         pytest.param("(" * MEGABYTE, id="parentheses"),
+        pytest.param("Name: Ann Lee Sex: F " * (MEGABYTE // 21), id="fields on one line"),
+        pytest.param(" # HAS" * (MEGABYTE // 6), id="number signs on one line"),
     ],
 )
 def test_time_is_linear(text):

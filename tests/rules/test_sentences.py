@@ -66,16 +66,20 @@ def test_clinical_layout(case):
     ]
 
 
-def assert_sound(text: str, sections: list[Section], sentences: list[tuple[int, int]]) -> None:
+def assert_tiled(text: str, sections: list[Section], sentences: list[tuple[int, int]]) -> None:
     assert [start for start, _ in sentences] == [0, *(end for _, end in sentences[:-1])][: len(sentences)]
     assert not sections or sentences[-1][1] == len(text)
     assert all(start < end for start, end in sentences)
-    opened = {part.start for part in sections}
+    assert {part.start for part in sections} <= {start for start, _ in sentences}
+
+
+def assert_sound(text: str, sections: list[Section], sentences: list[tuple[int, int]]) -> None:
+    """Of sections that begin neither with a blank nor in a placeholder, as those of `split_sections`."""
+    assert_tiled(text, sections, sentences)
     starts = {start for start, _ in sentences}
-    assert opened <= starts
-    assert not any(text[start].isspace() for start in starts - opened)
+    assert not any(text[start].isspace() for start in starts - {0})
     for start, end, _ in find_placeholders(text):
-        assert not starts & (set(range(start + 1, end)) - opened)
+        assert starts.isdisjoint(range(start + 1, end))
 
 
 @settings(max_examples=300, deadline=None)
@@ -87,11 +91,11 @@ def test_any_text_is_tiled(text, cuts):
         title = (start, start) if (end - start) % 2 else (start, min(end, start + 5))
         sections.append(section(text, start, end, title))
     sentences = split_sentences(text, sections)
-    assert_sound(text, sections, sentences)
+    assert_tiled(text, sections, sentences)
     assert sentences == split_sentences(text, sections)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TEXTS)
 def test_sections_of_any_text_are_tiled(text):
     sections = split_sections(text)
@@ -144,6 +148,7 @@ LONG = {
     "numbers": "1. 2. " * 5_000,
     "references": "x.[12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78. " * 1_000,
     "abbreviations": "no. " * 20_000,
+    "blanks": "Seen" + " " * 200_000 + "(well).",
 }
 
 
@@ -152,7 +157,7 @@ def test_time_is_linear(text):
     began = time.perf_counter()
     sections = [section(text, 0, len(text), (0, 0))]
     assert_sound(text, sections, split_sentences(text, sections))
-    assert time.perf_counter() - began < 60
+    assert time.perf_counter() - began < 10
 
 
 def test_rules_import_no_framework():
@@ -221,7 +226,7 @@ def test_models_split_each_section(backend, marked):
     text, sections, starts = read(marked)
     sentences = split_sentences(text, sections, backend=backend)
     assert [start for start, _ in sentences] == starts
-    assert_sound(text, sections, sentences)
+    assert_tiled(text, sections, sentences)
 
 
 @pytest.mark.external

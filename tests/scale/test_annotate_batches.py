@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import spacy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
@@ -60,11 +60,12 @@ def test_a_row_says_what_the_pipeline_found(model: str) -> None:
         {
             "note_id": "0",
             "sections": [],
-            "sentences": [{"start": 0, "end": 13}, {"start": 14, "end": 30}],
+            "sentences": [{"start": 0, "end": 14}, {"start": 14, "end": 30}],
             "entities": [
                 {"start": 5, "end": 12, "label": "DRUG", "score": None, "section": None},
                 {"start": 19, "end": 29, "label": "PROBLEM", "score": None, "section": None},
             ],
+            "dropped": 0,
             "rejected": None,
         }
     ]
@@ -88,6 +89,41 @@ def test_sections_and_scores_are_written(tmp_path: Path) -> None:
         ("aspirin", 0.75, "allergies"),
         ("aspirin", 0.75, "plan"),
     ]
+
+
+@pytest.fixture(scope="module")
+def splitter(tmp_path_factory: pytest.TempPathFactory) -> str:
+    nlp = spacy.blank("en")
+    for name in ("clinbert_sections", "clinbert_sentences"):
+        nlp.add_pipe(name)
+    folder = tmp_path_factory.mktemp("splitter")
+    nlp.to_disk(folder)
+    return str(folder)
+
+
+PARTS = st.sampled_from(
+    ["Plan: ", "Seen today. ", "No fever.", "\n", "\n\nAllergies:", "  ", "é", "___", " [**x y**] "]
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PARTS, min_size=1, max_size=9).map("".join))
+@example("Seen today. No fever.")
+def test_sections_and_sentences_tile_the_note(splitter: str, text: str) -> None:
+    (row,) = run(splitter, [text])
+    for spans in (row["sections"], row["sentences"]):
+        assert [span["start"] for span in spans] == [0, *(span["end"] for span in spans[:-1])]
+        assert spans[-1]["end"] == len(text)
+    assert {span["start"] for span in row["sections"]} <= {span["start"] for span in row["sentences"]}
+
+
+def test_sections_without_a_token_are_counted(tmp_path: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.tokenizer = Tokenizer(nlp.vocab)
+    nlp.add_pipe("clinbert_sections")
+    nlp.to_disk(tmp_path)
+    (row,) = run(str(tmp_path), ["EXAM,GENERAL,VITALS: stable"])
+    assert (len(row["sections"]), row["dropped"]) == (1, 2)
 
 
 @Language.component("test_scores")

@@ -1,4 +1,4 @@
-"""Tables that are whole or absent, and the same bytes however their rows are batched."""
+"""Tables: the same bytes however their rows are batched."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.scale.files import ROWS_IN_GROUP, check_table_path, table_writer, whole_files
+from spacy_clinbert.scale.files import ROWS_IN_GROUP, check_table_path, table_writer
 
 SCHEMA = pa.schema([("note_id", pa.string()), ("spans", pa.list_(pa.struct([("start", pa.int32())])))])
 ROWS = [{"note_id": f"é{number}", "spans": [{"start": number}] * (number % 3)} for number in range(ROWS_IN_GROUP + 100)]
@@ -41,38 +41,9 @@ def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     assert pq.read_schema(tmp_path / "a.parquet") == SCHEMA
 
 
-def test_files_appear_together_at_the_end(tmp_path: Path) -> None:
-    paths = [tmp_path / "new" / name for name in ("a.txt", "b.txt")]
-    with whole_files(*paths) as parts:
-        for part in parts:
-            part.write_text(part.name)
-        assert not any(path.exists() for path in paths)
-    assert [path.read_text() for path in paths] == ["a.txt", "b.txt"]
-    assert sorted(paths[0].parent.iterdir()) == paths
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path, error: type) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("earlier")
-    with pytest.raises(error), whole_files(path) as (part,):
-        part.write_text("half")
-        raise error
-    assert path.read_text() == "earlier"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_place_that_cannot_hold_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ClinbertError, match=r"notes\.csv is none of \.parquet"):
         check_table_path(tmp_path / "notes.csv")
     (tmp_path / "notes.jsonl").mkdir()
     with pytest.raises(ClinbertError, match="is a folder"):
         check_table_path(tmp_path / "notes.jsonl")
-
-
-def test_what_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ClinbertError, match=r"a\.jsonl cannot be written"), whole_files(tmp_path / "file" / "a.jsonl"):
-        pass
-    with pytest.raises(ClinbertError, match="No space left"), whole_files(tmp_path / "a.jsonl"):
-        Path("/dev/full").write_text("x" * 100_000)
