@@ -18,8 +18,8 @@ TEXT_COLUMNS = ("TEXT",)
 # Bounds what an unclosed quote can swallow; a hundred times the longest note of MIMIC.
 MAX_CHARACTERS = 50_000_000
 PARQUET_ROWS = 256
-# Anything else may be a piece of a text, and ids come into logs.
-_ID = re.compile(r"[\w.:/-]{1,64}")
+# What is longer, or has line ends, may be a piece of a text, and ids come into logs.
+_ID = re.compile(r"\S(?:[^\r\n\t]{0,62}\S)?")
 
 # A row's note id and text as the table gives them, or why the row cannot be read.
 _Row = Union[Tuple[Any, Any], str]
@@ -84,7 +84,7 @@ def _note(row: _Row, number: int) -> Union[Note, Rejected]:
         return Rejected(f"row {number}", row)
     name, text = _name(row[0]), row[1]
     if not name:
-        return Rejected(f"row {number}", "it has no note id of at most 64 letters, digits and _ . : / -")
+        return Rejected(f"row {number}", "it has no note id of one line and at most 64 characters")
     if text is None:
         return Rejected(name, "it has no text")
     if not isinstance(text, str):
@@ -94,7 +94,7 @@ def _note(row: _Row, number: int) -> Union[Note, Rejected]:
 
 def _name(note_id: Any) -> str:
     usable = isinstance(note_id, (str, int)) and not isinstance(note_id, bool)
-    return str(note_id) if usable and _ID.fullmatch(str(note_id)) else ""
+    return str(note_id) if usable and _ID.fullmatch(str(note_id)) and _is_unicode(str(note_id)) else ""
 
 
 def _is_unicode(text: str) -> bool:

@@ -16,7 +16,7 @@ from spacy_clinbert.corpora import notes as notes_module
 from spacy_clinbert.corpora.notes import Note, Rejected, read_notes
 from spacy_clinbert.errors import ClinbertError
 
-NO_ID = "it has no note id of at most 64 letters, digits and _ . : / -"
+NO_ID = "it has no note id of one line and at most 64 characters"
 FORMATS = ["csv", "csv.gz", "jsonl", "jsonl.gz", "parquet"]
 NOTES = [
     Note("7", 'Chief Complaint:\nchest pain, "sharp"\n\n1. a,b\r\n2. c\r\n'),
@@ -98,7 +98,7 @@ CSV_FAULTS = {
     b',"b"': ("row 2", NO_ID),
     b'2,"b\xff\nb"': ("2", "its text is not valid UTF-8"),
     b'\xff,"b"': ("row 2", NO_ID),
-    b'Plan: rest,"b"': ("row 2", NO_ID),
+    b'"Plan:\nrest","b"': ("row 2", NO_ID),
     b'%d,"b"' % 10**64: ("row 2", NO_ID),
     b'2,"b","c"': ("row 2", "it has 3 columns, the header 2"),
     b"2": ("row 2", "it has 1 columns, the header 2"),
