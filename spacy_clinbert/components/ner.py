@@ -140,12 +140,19 @@ class ClinbertNer(TrainablePipe):
 
     def _find(self, doc: Doc, logits: np.ndarray) -> List[Mention]:
         # Tokens without wordpieces are passed over, so that a line end inside a mention does not cut it in two.
-        places = [token.i for token in doc if has_text(token.text)]
-        if not places:
-            return []
+        places = np.array([token.i for token in doc if has_text(token.text)], dtype=np.int64)
         probabilities = softmax(logits[places])
-        mentions = find_mentions(decode(probabilities, self.decoding), probabilities)
-        return [m._replace(start=places[m.start], end=places[m.end - 1] + 1) for m in mentions]
+        # A sentence is a sequence of its own, as in the papers: no mention runs from one into the next.
+        known = doc.has_annotation("SENT_START")
+        starts = np.flatnonzero(doc.to_array("SENT_START") == 1) if known else np.empty(0, dtype=np.int64)
+        found = []
+        for part in np.split(np.arange(len(places)), np.unique(np.searchsorted(places, starts))):
+            if len(part):
+                mentions = find_mentions(decode(probabilities[part], self.decoding), probabilities[part])
+                found += [
+                    m._replace(start=int(places[part[m.start]]), end=int(places[part[m.end - 1]]) + 1) for m in mentions
+                ]
+        return found
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[List[Mention]]) -> None:
         """Write mentions to Docs.

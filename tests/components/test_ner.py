@@ -73,6 +73,15 @@ def test_a_line_end_inside_a_mention_does_not_cut_it(trained):
     assert ("chest\npain", "problem") in found(doc)
 
 
+def test_no_mention_runs_from_one_sentence_into_the_next(trained):
+    words = "He was given aspirin for chest pain .".split()
+    whole, cut = (
+        Doc(trained.vocab, words=words, sent_starts=[i in starts for i in range(8)]) for starts in ({0}, {0, 6})
+    )
+    assert ("chest pain", "problem") in found(trained.get_pipe("clinbert_ner")(whole))
+    assert all(ent.start >= 6 or ent.end <= 6 for ent in trained.get_pipe("clinbert_ner")(cut).ents)
+
+
 def test_earlier_entities_stay(trained):
     doc = trained.make_doc(TEXTS[1][0])
     doc.ents = [Span(doc, 5, 6, label="SITE")]

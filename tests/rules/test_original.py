@@ -137,7 +137,7 @@ def test_nothing_is_invented(text: str, fixed: bool) -> None:
 def test_a_megabyte_takes_seconds(text: str) -> None:
     start = time.process_time()
     original_segments(text)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.external

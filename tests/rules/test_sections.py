@@ -128,7 +128,8 @@ def test_titles_in_brackets_are_no_bounds(pieces):
 def test_time_is_linear(text):
     start = time.process_time()
     assert_tiles(text, split_sections(text))
-    assert time.process_time() - start < 2
+    # Seconds, though coverage slows it down; what is quadratic takes minutes.
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.external

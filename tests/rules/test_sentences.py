@@ -157,7 +157,7 @@ def test_time_is_linear(text):
     began = time.perf_counter()
     sections = [section(text, 0, len(text), (0, 0))]
     assert_sound(text, sections, split_sentences(text, sections))
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 30
 
 
 def test_rules_import_no_framework():
