@@ -4,25 +4,11 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+from ..rules import Section
 from .grammar import Phrase
 from .outline import Block
 
 WIDTH = 75
-
-
-class GoldSection(NamedTuple):
-    """A section, in characters of the note; `title_start == title_end` where it has no title.
-
-    level (int): 1, or 2 for a part of the section above; category (str): empty without a title.
-    """
-
-    start: int
-    end: int
-    title_start: int
-    title_end: int
-    title: str
-    category: str
-    level: int
 
 
 class Stretch(NamedTuple):
@@ -38,7 +24,7 @@ class GoldNote:
     """A note and its gold; sections tile the text, sentences tile the sections."""
 
     text: str
-    sections: List[GoldSection]
+    sections: List[Section]
     sentences: List[Tuple[int, int]]
     placeholders: List[Stretch]
     concepts: List[Stretch]
@@ -96,7 +82,7 @@ class _Page:
             heads = [(0, *self.titles[0][1:]), *self.titles[1:]]
         ends = [start for start, *_ in heads[1:]] + [end]
         sections = [
-            GoldSection(
+            Section(
                 start,
                 stop,
                 title_start,
