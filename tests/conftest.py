@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tiny_models import write_bert
+
+# Time is measured in benchmarks/; a slow machine fails no test.
+settings.register_profile("clinbert", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clinbert")
 
 SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

@@ -104,7 +104,8 @@ def _outline(title: Title, parent: str) -> "tuple[str, int]":
         return parent, 2 if parent or title.marked else 1
     category = entry.category
     if entry.part:
-        inside = parent in BY_SYSTEM or parent in SYSTEMS
+        # `Primary` under discharge diagnoses is one of them: the section's category says more than the part's.
+        inside = parent in BY_SYSTEM or parent in SYSTEMS or parent.endswith(f"_{category}")
         return (parent if inside else category), (2 if parent else 1)
     if category in SYSTEMS:
         return (parent, 2) if parent in BY_SYSTEM else (category, 1)
