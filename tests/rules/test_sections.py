@@ -3,13 +3,13 @@
 import gzip
 import json
 import re
-import time
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timing import assert_linear
 
 from spacy_clinbert.rules.lexicon import load_lexicon
 from spacy_clinbert.rules.placeholders import find_placeholders
@@ -126,10 +126,7 @@ def test_titles_in_brackets_are_no_bounds(pieces):
     ],
 )
 def test_time_is_linear(text):
-    start = time.process_time()
-    assert_tiles(text, split_sections(text))
-    # Seconds, though coverage slows it down; what is quadratic takes minutes.
-    assert time.process_time() - start < 20
+    assert_linear(lambda part: assert_tiles(part, split_sections(part)), text)
 
 
 @pytest.mark.external
