@@ -73,6 +73,7 @@ def test_a_line_end_inside_a_mention_does_not_cut_it(trained):
     assert ("chest\npain", "problem") in found(doc)
 
 
+@pytest.mark.filterwarnings("ignore:NoteEncoder")
 def test_no_mention_runs_from_one_sentence_into_the_next(trained):
     words = "He was given aspirin for chest pain .".split()
     whole, cut = (
