@@ -51,6 +51,11 @@ class Encoder:
     note: str = ""
 
     @property
+    def casing(self) -> dict[str, bool]:
+        """What a BERT tokenizer must be told, since several published ones carry no flag and would lower-case."""
+        return {"do_lower_case": not self.cased, "strip_accents": self.strip_accents}
+
+    @property
     def seen(self) -> tuple[str, ...]:
         """All text that its weights have seen unlabelled, its ancestors' first."""
         return (ENCODERS[self.parent].seen if self.parent else ()) + self.text

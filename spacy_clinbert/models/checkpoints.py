@@ -33,10 +33,7 @@ def read_checkpoint(name: str) -> Checkpoint:
     RAISES (ClinbertError): if it is none of these, cannot be reached, or holds no encoder with a fast tokenizer.
     """
     source = resolve_encoder(name)
-    casing = None
-    if source.entry is not None:
-        # Several published tokenizers carry no casing flag: a cased vocabulary would be read in lower case.
-        casing = {"do_lower_case": not source.entry.cased, "strip_accents": source.entry.strip_accents}
+    casing = source.entry.casing if source.entry is not None else None
     try:
         model, tokenizer = load(source.location, source.revision, casing, offline=True)
     except OSError as error:

@@ -160,13 +160,16 @@ class TransformerShim(PyTorchShim):
 
         params (dict): weights by (shim id, parameter name); the inherited method knows keys of another form.
         """
-        own = {name: p for name, p in self._model.named_parameters() if (self.id, name) in params}
+        parameters = dict(self._model.named_parameters()) if self.loaded else {}
+        own = {name: p for name, p in parameters.items() if (self.id, name) in params}
         backup = {name: p.data for name, p in own.items()}
         for name, parameter in own.items():
             parameter.data = xp2torch(params[self.id, name].copy(), device=parameter.device)
-        yield
-        for name, parameter in own.items():
-            parameter.data = backup[name]
+        try:
+            yield
+        finally:
+            for name, parameter in own.items():
+                parameter.data = backup[name]
 
     def copy(self) -> "TransformerShim":
         """A copy with an id of its own: the id is the optimizer's key, and two copies must not share its state."""

@@ -97,16 +97,22 @@ def load_tokenizer(settings: Settings) -> Any:
 
     settings (Settings): the tokenizer's folder, the weights to start from and the length.
     RETURNS (PreTrainedTokenizerFast): the tokenizer, with the length as its `model_max_length`.
-    RAISES (ClinbertError): if the folder holds no tokenizer.
+    RAISES (ClinbertError): if the folder holds no tokenizer, or a damaged one.
     """
     folder = settings.paths.tokenizer
     if not (folder / "tokenizer_config.json").is_file() and not (folder / "vocab.txt").is_file():
         raise ClinbertError(f"tokenizer folder {folder} holds no tokenizer: write one with `clinbert vocab`")
     entry = resolve_encoder(settings.model.init).entry if settings.model.init else None
-    casing = {"do_lower_case": not entry.cased, "strip_accents": entry.strip_accents} if entry else {}
-    return AutoTokenizer.from_pretrained(
-        folder, model_max_length=settings.model.length, trust_remote_code=False, **casing
-    )
+    casing = entry.casing if entry else {}
+    try:
+        return AutoTokenizer.from_pretrained(
+            folder, model_max_length=settings.model.length, trust_remote_code=False, **casing
+        )
+    except Exception as error:
+        # Damaged files show as errors of every type; an OSError would read as a refusal to write the output.
+        raise ClinbertError(
+            f"tokenizer folder {folder} cannot be loaded ({type(error).__name__}): write it again with `clinbert vocab`"
+        ) from error
 
 
 def load_model(settings: Settings, tokenizer: Any) -> Any:

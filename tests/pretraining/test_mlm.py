@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,16 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(material, tmp_path, monkey
         pretrain(make_settings(material, tmp_path / "encoder", **changes))
     assert "\n" not in str(raised.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_tokenizer_is_told_from_an_output_that_cannot_be_written(material, tmp_path):
+    folder = shutil.copytree(material / "tokenizer", tmp_path / "tokenizer")
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ClinbertError, match=r"tokenizer folder .* cannot be loaded") as raised:
+        pretrain(make_settings(material, tmp_path / "encoder", paths__tokenizer=str(folder)))
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["tokenizer"]
 
 
 @pytest.mark.parametrize("count", [0, 1])
