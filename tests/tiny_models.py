@@ -1,4 +1,4 @@
-"""Small models with random weights, written to folders in Hugging Face's form."""
+"""Small models, written to folders: BERTs with random weights, and a pipeline of rules."""
 
 from pathlib import Path
 
@@ -31,3 +31,16 @@ def write_bert(folder: Path, hidden_size: int = 32, **config: object) -> Path:
     model = BertModel(BertConfig(vocab_size=len(tokenizer), hidden_size=hidden_size, **{**settings, **config}))
     model.save_pretrained(folder)
     return folder
+
+
+def write_ruler(folder: Path, last: str) -> str:
+    """Write a pipeline that finds aspirin and chest pain by rules, with one more component behind them."""
+    import spacy
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "DRUG", "pattern": "aspirin"}, {"label": "PROBLEM", "pattern": "chest pain"}])
+    nlp.add_pipe(last)
+    nlp.to_disk(folder)
+    return str(folder)

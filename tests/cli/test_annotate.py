@@ -11,6 +11,7 @@ import typer
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
+from tiny_models import write_ruler
 from typer.testing import CliRunner, Result
 
 from spacy_clinbert.cli.annotate import annotate
@@ -34,14 +35,7 @@ def fails(doc: Doc) -> Doc:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    nlp = spacy.blank("en")
-    nlp.add_pipe("sentencizer")
-    ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns([{"label": "DRUG", "pattern": "aspirin"}, {"label": "PROBLEM", "pattern": "chest pain"}])
-    nlp.add_pipe("test_cli_fails")
-    folder = tmp_path_factory.mktemp("model")
-    nlp.to_disk(folder)
-    return str(folder)
+    return write_ruler(tmp_path_factory.mktemp("model"), "test_cli_fails")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
+from tiny_models import write_ruler
 
 from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
@@ -38,14 +39,7 @@ def make_lower_caser():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    nlp = spacy.blank("en")
-    nlp.add_pipe("sentencizer")
-    ruler = nlp.add_pipe("entity_ruler")
-    ruler.add_patterns([{"label": "DRUG", "pattern": "aspirin"}, {"label": "PROBLEM", "pattern": "chest pain"}])
-    nlp.add_pipe("test_fails_on_boom")
-    folder = tmp_path_factory.mktemp("model")
-    nlp.to_disk(folder)
-    return str(folder)
+    return write_ruler(tmp_path_factory.mktemp("model"), "test_fails_on_boom")
 
 
 def run(model: str, texts: list, batch_size: int = 3, given_size: int = 5) -> list:
