@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..errors import ClinbertError
 from ..output import whole_folder
-from . import READERS
+from .catalogue import find_format
 from .docs import make_doc
 from .records import Entry, Rejection
 
@@ -55,7 +55,7 @@ class Report:
 def convert(form: str, source: Path, out: Path, nlp: Language, seed: int = 0, keep_going: bool = False) -> Report:
     """Write `train.spacy`, `dev.spacy`, `test.spacy`, `labels.json`, `report.json` and `convert.rejected.jsonl`.
 
-    form (str): name of the format, a key of `READERS`.
+    form (str): name of the format, see `clinbert convert --help`.
     source (Path): the corpus.
     out (Path): output folder; an earlier conversion there is replaced.
     nlp (Language): pipeline whose tokenizer cuts the texts.
@@ -64,9 +64,7 @@ def convert(form: str, source: Path, out: Path, nlp: Language, seed: int = 0, ke
     RETURNS (Report): what was written.
     RAISES (ClinbertError): if the format is unknown, the corpus empty or a document unreadable; nothing is written.
     """
-    if form not in READERS:
-        raise ClinbertError(f"no format {form!r}: choose one of {', '.join(READERS)}")
-    splits = _split(list(READERS[form](source)), seed)
+    splits = _split(list(find_format(form).entries(source)), seed)
     report = Report(form, seed)
     with whole_folder(out, CONTENTS) as folder, (folder / REJECTED).open("w", encoding="utf-8") as rejected:
         for split, members in splits.items():

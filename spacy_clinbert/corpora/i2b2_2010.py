@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..errors import ClinbertError
+from .folders import relative, visible
+from .formats import I2B2, Format
+from .paper_lines import whole_words
 from .records import Entry, Mention, Record, Rejection, Relation, read_text
 
 TRAIN, TEST, REFERENCE = "concept_assertion_relation_training_data", "test_data", "reference_standard_for_test_data"
@@ -43,7 +46,7 @@ def entries(source: Path) -> Iterator[Entry]:
     if not any((source / name).is_dir() for name in (TRAIN, TEST)):
         yield from _folder(source, "train", source, "")
         return
-    for site in _visible(source / TRAIN):
+    for site in visible(source / TRAIN):
         if site.is_dir():
             yield from _folder(source, "train", site, f"{site.name}/")
     if (source / TEST).is_dir():
@@ -129,18 +132,12 @@ def _folder(source: Path, split: str, folder: Path, prefix: str, gold: Optional[
     gold = gold or folder
     texts = folder / "txt" if (folder / "txt").is_dir() else folder
     concepts = next((gold / name for name in ("concept", "concepts") if (gold / name).is_dir()), gold)
-    names = {path.stem for path in _visible(texts) if path.suffix == ".txt"}
-    names |= {path.stem for path in _visible(concepts) if path.suffix == ".con"}
+    names = {path.stem for path in visible(texts) if path.suffix == ".txt"}
+    names |= {path.stem for path in visible(concepts) if path.suffix == ".con"}
     for name in sorted(names):
         paths = [texts / f"{name}.txt", concepts / f"{name}.con"]
         paths += [(gold / kind if (gold / kind).is_dir() else gold) / f"{name}.{kind}" for kind in ("ast", "rel")]
         yield Entry(f"{prefix}{name}", split, partial(_load, source, f"{prefix}{name}", *paths))
-
-
-def _visible(folder: Path) -> List[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _load(source: Path, name: str, txt: Path, con: Path, ast: Path, rel: Path) -> Record:
@@ -153,24 +150,24 @@ def _load(source: Path, name: str, txt: Path, con: Path, ast: Path, rel: Path) -
         span = _span(lines, con, number, line, "")
         if _words(line["text"]) != _words(text[slice(*span)]):
             reason = "kept at its offsets, where the text differs from the concept's"
-            doubts.append(Rejection(_relative(con, source), f"line {number}", reason))
+            doubts.append(Rejection(relative(con, source), f"line {number}", reason))
         found.setdefault(span, len(mentions))
         mentions.append(Mention((span,), line["label"], f"line {number}"))
     for number, line in _rows(ast, AST) if ast.is_file() else ():
         index = found.get(_span(lines, ast, number, line, ""))
         if index is None:
-            doubts.append(Rejection(_relative(ast, source), f"line {number}", "left out: its concept is not annotated"))
+            doubts.append(Rejection(relative(ast, source), f"line {number}", "left out: its concept is not annotated"))
         else:
             mentions[index] = mentions[index]._replace(assertion=line["assertion"])
     relations: List[Relation] = []
     for number, line in _rows(rel, REL) if rel.is_file() else ():
         head, tail = (found.get(_span(lines, rel, number, line, which)) for which in ("", "2"))
         if head is None or tail is None:
-            doubts.append(Rejection(_relative(rel, source), f"line {number}", "left out: a concept is not annotated"))
+            doubts.append(Rejection(relative(rel, source), f"line {number}", "left out: a concept is not annotated"))
         else:
             relations.append(Relation(head, tail, line["label"]))
     sentences = sum(bool(line.strip()) for line in text.split("\n"))
-    file = _relative(con, source)
+    file = relative(con, source)
     return Record(name, text, tuple(mentions), tuple(relations), sentences, file, tuple(doubts))
 
 
@@ -210,10 +207,17 @@ def _words(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _relative(path: Path, source: Path) -> str:
-    return path.relative_to(source).as_posix()
-
-
 def _write_lines(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode("utf-8"))
+
+
+FORMAT = Format(
+    name="i2b2_2010",
+    title="i2b2 2010: concepts, assertions, relations",
+    entries=entries,
+    write=write,
+    terms=I2B2,
+    paper_lines=whole_words,
+    texts=("MIMIC-III notes, all of NOTEEVENTS",),
+)

@@ -1,8 +1,8 @@
 """What every corpus format comes down to: records with text, mentions and relations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, NamedTuple, Tuple
+from typing import Callable, Mapping, NamedTuple, Tuple
 
 from ..errors import ClinbertError
 
@@ -11,7 +11,7 @@ class Mention(NamedTuple):
     """An annotated mention.
 
     fragments (Tuple[Tuple[int, int], ...]): start and end of each piece, in characters of the text, end exclusive.
-    label (str): its type.
+    label (str): its type. An annotation of several types is as many mentions.
     id (str): what finds it in its file: a line number or the corpus' own id.
     assertion (str): present, absent, …; empty where the corpus says nothing.
     """
@@ -54,9 +54,13 @@ class Record:
     text (str): the text, exactly as in the file.
     mentions (Tuple[Mention, ...]): its mentions, in the order of the file.
     relations (Tuple[Relation, ...]): its relations.
-    sentences (int): number of sentences, as the corpus cuts them.
+    sentences (int): number of sentences, as the corpus cuts them; 0 where it cuts none.
     annotations (str): the file that holds the mentions, relative to the corpus.
-    doubts (Tuple[Rejection, ...]): annotations that disagree with the text or point nowhere.
+    doubts (Tuple[Rejection, ...]): annotations that disagree with the text, were repaired or point nowhere.
+    cats (Mapping[str, float]): labels of the whole document, 1.0 or 0.0 each, as in `doc.cats`.
+    parts (Mapping[str, Tuple[int, int]]): named stretches of the text, in characters, such as premise and hypothesis.
+    heading (str): what stands in the file before the document and belongs to no text; only ClinicalBERT's converter
+        of i2b2 2006 reads it.
     """
 
     id: str
@@ -66,19 +70,24 @@ class Record:
     sentences: int = 0
     annotations: str = ""
     doubts: Tuple[Rejection, ...] = ()
+    cats: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Tuple[int, int]] = field(default_factory=dict)
+    heading: str = ""
 
 
 class Entry(NamedTuple):
     """A document that is there to be read.
 
     id (str): unique in the corpus.
-    split (str): "train" or "test", as shipped.
+    split (str): "train", "dev" or "test", as shipped.
     load (Callable[[], Record]): reads it; raises a `ClinbertError` that names file and line if it cannot.
+    patient (str): who it is about, where the corpus says so: documents of one patient stay in one split.
     """
 
     id: str
     split: str
     load: Callable[[], Record]
+    patient: str = ""
 
 
 def read_text(path: Path) -> str:

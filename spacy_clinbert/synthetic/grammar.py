@@ -14,7 +14,7 @@ TYPO_RATE = 0.004
 _NODE = re.compile(
     r"\{(?P<low>\d+(?:\.\d+)?)-(?P<high>\d+(?:\.\d+)?)\}"
     r"|\{(?P<rule>\w+)\}"
-    r"|<(?P<label>[PTX@])(?:/(?P<assertion>\w+))?(?:~(?P<relation>\w+))?:(?P<inside>[^<>]*)>"
+    r"|<(?P<label>[^<>:/~]+)(?:/(?P<assertion>\w+))?(?:~(?P<relation>\w+))?:(?P<inside>[^<>]*)>"
 )
 
 
@@ -22,7 +22,7 @@ class Span(NamedTuple):
     """A labelled stretch of a phrase.
 
     start (int), end (int): character offsets into the phrase.
-    label (str): problem, treatment, test or placeholder.
+    label (str): problem, treatment, test, placeholder, or another label of the templates.
     assertion (str): what the text says of a problem, in the words of i2b2 2010; empty for other labels.
     relation (str): how the mention is related to the nearest other problem of its phrase (i2b2 2010); empty for none.
     """
@@ -78,7 +78,7 @@ class Grammar:
     """Rules, each a list of alternatives, that expand into phrases.
 
     An alternative is text with `{rule}`, a number `{1-30}` or `{0.5-2.5}`, and labelled stretches: `<P:…>` problem,
-    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder; `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation
+    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder, any other label by its name; `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation
     to the nearest problem of the phrase. A leading `*` marks an alternative that is held out of the training split.
 
     rules (Dict[str, Sequence[str]]): the alternatives of each rule.
@@ -133,7 +133,17 @@ def load_grammar(surrogates: bool, held_out: bool) -> Grammar:
     held_out (bool): draw also on what is held out of the training split.
     RETURNS (Grammar): the grammar, made once for each pair of arguments.
     """
-    names = ("terms", "sentences", "surrogates" if surrogates else "placeholders")
+    return load_templates("terms", "sentences", "surrogates" if surrogates else "placeholders", held_out=held_out)
+
+
+@cache
+def load_templates(*names: str, held_out: bool) -> Grammar:
+    """Load the grammar of some packaged templates.
+
+    names (str): names of files in `templates/`, without their ending.
+    held_out (bool): draw also on what is held out of the training split.
+    RETURNS (Grammar): the grammar, made once for each set of arguments.
+    """
     rules: Dict[str, Sequence[str]] = {}
     for name in names:
         rules.update(json.loads((TEMPLATES / f"{name}.json").read_text(encoding="utf-8")))
@@ -173,7 +183,8 @@ def _parse(text: str) -> Tuple[_Node, ...]:
             nodes.append(_Rule(match["rule"]))
         elif match["label"]:
             assertion = match["assertion"] or ("present" if match["label"] == "P" else "")
-            nodes.append(_Labelled(LABELS[match["label"]], assertion, match["relation"] or "", _parse(match["inside"])))
+            label = LABELS.get(match["label"], match["label"])
+            nodes.append(_Labelled(label, assertion, match["relation"] or "", _parse(match["inside"])))
         else:
             places = len(match["low"].partition(".")[2])
             scale = 10**places
