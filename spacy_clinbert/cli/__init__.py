@@ -8,6 +8,7 @@ from ..errors import ClinbertError
 from .annotate import annotate
 from .convert import convert
 from .encoders import encoders
+from .formats import formats
 from .page import page
 from .pretrain import TAKES_OVERRIDES, pretrain
 from .report import report
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, convert, encoders, page, report, synth, vocab):
+for command in (annotate, convert, encoders, formats, page, report, synth, vocab):
     app.command()(command)
 app.command(context_settings=TAKES_OVERRIDES)(pretrain)
 

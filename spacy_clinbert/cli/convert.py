@@ -1,16 +1,54 @@
-"""`clinbert convert`: from a corpus in its native form to DocBins."""
+"""`clinbert convert`: from a corpus in its native form to DocBins or token/tag files."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import ClinbertError
+
+
+class Split(str, Enum):
+    """How the development split is made."""
+
+    document = "document"
+    shipped = "shipped"
+    paper = "paper"
+
+
+class Output(str, Enum):
+    """What is written."""
+
+    docbin = "docbin"
+    iob = "iob"
+
+
+class Tokens(str, Enum):
+    """Whose tokens the token/tag files have."""
+
+    pipeline = "pipeline"
+    paper = "paper"
+
 
 def convert(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="Form of the corpus: i2b2_2010.")],
-    source: Annotated[Path, typer.Argument(help="Folder of the corpus.")],
-    out: Annotated[Path, typer.Argument(help="Folder for the DocBins; an earlier conversion is replaced.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="Form of the corpus; `clinbert formats` lists them.")],
+    source: Annotated[Path, typer.Argument(help="The corpus: its folder, or its one file.")],
+    out: Annotated[Path, typer.Argument(help="Output folder; an earlier conversion there is replaced.")],
     seed: Annotated[int, typer.Option(help="Draws the development split.")] = 0,
+    split: Annotated[
+        Split,
+        typer.Option(
+            help="Development split: drawn by patient or document; only as shipped; or as ClinicalBERT's code cut it,"
+            " by sentences (it leaks)."
+        ),
+    ] = Split.document,
+    layer: Annotated[str, typer.Option(help="Keep one layer of the labels, such as Disorders of semclinbr.")] = "",
+    output: Annotated[Output, typer.Option("--format", help="DocBins, or token/tag files.")] = Output.docbin,
+    tokens: Annotated[
+        Tokens, typer.Option(help="Tokens of token/tag files: the pipeline's, or those of ClinicalBERT's converters.")
+    ] = Tokens.pipeline,
+    lang: Annotated[str, typer.Option(help="Language of the tokenizer; by default the corpus' own.")] = "",
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Reject documents that cannot be read.")] = False,
 ) -> None:
     """Convert a corpus to train.spacy, dev.spacy and test.spacy, and report each mention that could not be placed.
@@ -21,20 +59,35 @@ def convert(
     from wasabi import table
 
     from ..components.tokenizer import create_clinical_tokenizer
-    from ..corpora.convert import REJECTED, REPORT
+    from ..corpora.catalogue import find_format
+    from ..corpora.convert import REJECTED, REPORT, Conversion
     from ..corpora.convert import convert as convert_corpus
 
-    nlp = spacy.blank("en")
+    if tokens is not Tokens.pipeline and output is Output.docbin:
+        raise ClinbertError("--tokens paper goes with --format iob only: a DocBin holds the text as it is")
+    found = find_format(form)
+    try:
+        nlp = spacy.blank(lang or found.lang)
+    except ImportError:
+        raise ClinbertError(f"spaCy knows no language {lang!r}: give a code such as en or pt") from None
     nlp.tokenizer = create_clinical_tokenizer()(nlp)
-    report = convert_corpus(form, source, out, nlp, seed, keep_going)
-    labels = sorted({label for split in report.splits.values() for label in split.mentions})
+    files = tokens.value if output is Output.iob else ""
+    report = convert_corpus(Conversion(found, source, seed, split.value, layer, keep_going, files), out, nlp)
+    counted = "mentions" if any(counts.mentions for counts in report.splits.values()) else "categories"
+    header = ("split", "documents", "sentences", counted, "not placed")
     rows = [
-        (name, split.documents, split.sentences, *(split.mentions.get(label, 0) for label in labels), split.not_placed)
-        for name, split in report.splits.items()
+        (name, counts.documents, counts.sentences, sum((counts.mentions or counts.cats).values()), counts.not_placed)
+        for name, counts in report.splits.items()
     ]
-    header = ("split", "documents", "sentences", *labels, "not placed")
     typer.echo(table(rows, header=header, divider=True, aligns=("l", *"r" * (len(header) - 1))))
+    labels = sorted({label for counts in report.splits.values() for label in counts.mentions or counts.cats})
+    by_label = [
+        (label, *((counts.mentions or counts.cats).get(label, 0) for counts in report.splits.values()))
+        for label in labels
+    ]
+    typer.echo(table(by_label, header=("label", *report.splits), divider=True, aligns=("l", *"r" * len(report.splits))))
+    typer.echo(f"dev: {report.dev}")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
-    kinds = ", ".join(f"{number} {kind}s" for kind, number in sorted(report.rejected.items())) or "nothing"
-    typer.echo(f"rejected: {kinds}, listed in {out / REJECTED}\nDocBins and {REPORT}: {out}")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(report.rejected.items())) or "nothing"
+    typer.echo(f"listed in {out / REJECTED}: {kinds}\nterms of use: {report.terms}\noutput and {REPORT}: {out}")

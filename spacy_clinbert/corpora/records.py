@@ -7,6 +7,10 @@ from typing import Callable, Mapping, NamedTuple, Tuple
 from ..errors import ClinbertError
 
 
+class LeftOut(ClinbertError):
+    """A document that the corpus itself marks as not to be used: counted and listed, never an error."""
+
+
 class Mention(NamedTuple):
     """An annotated mention.
 

@@ -78,7 +78,8 @@ class Grammar:
     """Rules, each a list of alternatives, that expand into phrases.
 
     An alternative is text with `{rule}`, a number `{1-30}` or `{0.5-2.5}`, and labelled stretches: `<P:…>` problem,
-    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder, any other label by its name; `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation
+    `<T:…>` treatment, `<X:…>` test, `<@:…>` placeholder, any other label by its name;
+    `<P/absent:…>` adds an assertion and `<T~TrAP:…>` a relation
     to the nearest problem of the phrase. A leading `*` marks an alternative that is held out of the training split.
 
     rules (Dict[str, Sequence[str]]): the alternatives of each rule.

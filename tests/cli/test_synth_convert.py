@@ -57,8 +57,8 @@ def test_a_corpus_that_synth_did_not_write_is_not_replaced(form: str, tmp_path: 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("synth", "i2b2_1999", "OUT"), "no format 'i2b2_1999': choose one of notes, i2b2_2010"),
-        (("convert", "i2b2_1999", "OUT", "OUT"), "no format 'i2b2_1999': choose one of i2b2_2010"),
+        (("synth", "i2b2_1999", "OUT"), "no format 'i2b2_1999': choose one of notes, "),
+        (("convert", "i2b2_1999", "OUT", "OUT"), "no format 'i2b2_1999': choose one of "),
         (("convert", "i2b2_2010", "NOWHERE", "OUT"), "no such folder"),
     ],
 )

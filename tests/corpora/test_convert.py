@@ -1,13 +1,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
 from spacy_clinbert.corpora import i2b2_2010
-from spacy_clinbert.corpora.convert import CONTENTS, LABELS, REJECTED, REPORT, convert
+from spacy_clinbert.corpora.catalogue import find_format
+from spacy_clinbert.corpora.convert import CONTENTS, LABELS, REJECTED, REPORT, Conversion, Report, convert
 from spacy_clinbert.corpora.docs import make_doc
 from spacy_clinbert.corpora.records import Mention, Record, Relation
 from spacy_clinbert.errors import ClinbertError
@@ -15,7 +17,11 @@ from spacy_clinbert.output import whole_folder
 from spacy_clinbert.synthetic.i2b2_2010 import make_record, write_i2b2_2010
 
 NLP = spacy.blank("en")
-FORM = "i2b2_2010"
+FORMAT = find_format("i2b2_2010")
+
+
+def run(source: Path, out: Path, **options: Any) -> Report:
+    return convert(Conversion(FORMAT, source, **options), out, NLP)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +59,10 @@ def test_mentions_are_placed_and_the_rest_is_reported() -> None:
         Mention(((27, 32),), "treatment", "line 6"),
     )
     record = Record("r1", text, mentions, (Relation(5, 0, "TrAP"),), 1, "r1.con")
-    doc, rejected = make_doc(record, NLP)
+    doc, rejected = make_doc(record, NLP, FORMAT)
     assert doc.text == text
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Chest pain", "problem"), ("Lasix", "treatment")]
+    assert [span.text for span in doc.spans["clinbert_gold"]] == ["Chest pain", "pain", "Chest pain", "Lasix"]
     assert {one.id: one.reason for one in rejected} == {
         "line 2": "overlaps another mention",
         "line 3": "overlaps another mention",
@@ -68,6 +75,7 @@ def test_mentions_are_placed_and_the_rest_is_reported() -> None:
         == back.user_data
         == {
             "clinbert_id": "r1",
+            "clinbert_format": "i2b2_2010",
             "clinbert_gold": tuple((one.fragments, one.label) for one in mentions),
             "clinbert_assertions": ("present", "", "", "", "", ""),
             "clinbert_relations": ((5, 0, "TrAP"),),
@@ -76,8 +84,8 @@ def test_mentions_are_placed_and_the_rest_is_reported() -> None:
 
 
 def test_splits_hold_each_document_once_with_its_exact_text(corpus: Path, tmp_path: Path) -> None:
-    report = convert(FORM, corpus, tmp_path / "out", NLP)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(CONTENTS)
+    report = run(corpus, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {name for name in CONTENTS if ".iob" not in name}
     splits = {split: docs(tmp_path / f"out/{split}.spacy") for split in ("train", "dev", "test")}
     records = {entry.id: entry.load() for entry in i2b2_2010.entries(corpus)}
     seen = [doc.user_data["clinbert_id"] for split in splits.values() for doc in split]
@@ -98,7 +106,7 @@ def test_splits_hold_each_document_once_with_its_exact_text(corpus: Path, tmp_pa
 
 def test_same_seed_same_bytes(corpus: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        convert(FORM, corpus, tmp_path / name, NLP, seed=seed)
+        run(corpus, tmp_path / name, seed=seed)
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
     drawn = [{doc.user_data["clinbert_id"] for doc in docs(tmp_path / name / "dev.spacy")} for name in "ac"]
     assert drawn[0] != drawn[1]
@@ -106,7 +114,7 @@ def test_same_seed_same_bytes(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_split_that_is_not_there_is_not_invented(tmp_path: Path) -> None:
     source = plain(tmp_path / "corpus", {"a": "BP low .", "b": "HR high ."})
-    report = convert(FORM, source, tmp_path / "out", NLP)
+    report = run(source, tmp_path / "out")
     assert set(report.splits) == {"train", "dev"} and report.warnings == ["the corpus has no test documents"]
     assert not (tmp_path / "out/test.spacy").exists()
 
@@ -117,7 +125,7 @@ def test_a_label_that_train_lacks_is_named(tmp_path: Path) -> None:
         gold = tmp_path / "full" / (i2b2_2010.REFERENCE if label == "rare" else folder)
         texts = tmp_path / "full" / folder / ("" if label == "rare" else "txt")
         i2b2_2010.write_record(record, texts, gold / "concept", gold)
-    report = convert(FORM, tmp_path / "full", tmp_path / "out", NLP)
+    report = run(tmp_path / "full", tmp_path / "out")
     assert "label 'rare' of test does not occur in train" in report.warnings
     assert json.loads((tmp_path / "out" / LABELS).read_text()) == ["test"]
 
@@ -140,9 +148,9 @@ def test_a_fault_leaves_no_output_or_is_listed(fault: Callable[[Path], None], tm
     fault(source)
     before = set(tmp_path.iterdir())
     with pytest.raises(ClinbertError, match=r"b\.(con|txt)"):
-        convert(FORM, source, tmp_path / "out", NLP)
+        run(source, tmp_path / "out")
     assert set(tmp_path.iterdir()) == before
-    report = convert(FORM, source, tmp_path / "out", NLP, keep_going=True)
+    report = run(source, tmp_path / "out", keep_going=True)
     (listed,) = lines(tmp_path / "out" / REJECTED)
     assert (listed["kind"], listed["id"]) == ("document", "b") and "HR" not in listed["reason"]
     assert report.rejected == {"document": 1} and sum(split.documents for split in report.splits.values()) == 2
@@ -150,15 +158,15 @@ def test_a_fault_leaves_no_output_or_is_listed(fault: Callable[[Path], None], tm
 
 def test_an_error_keeps_the_earlier_output(tmp_path: Path) -> None:
     source = plain(tmp_path / "corpus", {"a": "BP low .", "b": "HR high ."})
-    convert(FORM, source, tmp_path / "out", NLP)
+    run(source, tmp_path / "out")
     before = bytes_of(tmp_path / "out")
     break_line(source)
     with pytest.raises(ClinbertError):
-        convert(FORM, source, tmp_path / "out", NLP)
+        run(source, tmp_path / "out")
     assert bytes_of(tmp_path / "out") == before
     # A later conversion without a test split leaves no earlier one behind.
     (tmp_path / "out/test.spacy").write_bytes(b"old")
-    convert(FORM, source, tmp_path / "out", NLP, keep_going=True)
+    run(source, tmp_path / "out", keep_going=True)
     assert not (tmp_path / "out/test.spacy").exists()
 
 
@@ -166,16 +174,15 @@ def test_an_error_keeps_the_earlier_output(tmp_path: Path) -> None:
 def test_an_empty_corpus_is_an_error(keep_going: bool, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     with pytest.raises(ClinbertError, match="no documents"):
-        convert(FORM, tmp_path / "corpus", tmp_path / "out", NLP, keep_going=keep_going)
+        run(tmp_path / "corpus", tmp_path / "out", keep_going=keep_going)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "form, source, message", [("i2b2_2011", ".", "no format"), (FORM, "nowhere", "no such folder")]
-)
-def test_wrong_arguments(form: str, source: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ClinbertError, match=message):
-        convert(form, tmp_path / source, tmp_path / "out", NLP)
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ClinbertError, match="no such folder"):
+        run(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(ClinbertError, match="no format 'i2b2_2011': choose one of"):
+        find_format("i2b2_2011")
 
 
 def test_other_files_are_never_replaced(tmp_path: Path) -> None:

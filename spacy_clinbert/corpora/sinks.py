@@ -1,0 +1,91 @@
+"""Where converted records go: DocBins, or token/tag files."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Dict, Iterator, List, TextIO
+
+from spacy.language import Language
+
+from .docbin import DocBinWriter
+from .docs import make_doc
+from .formats import Format
+from .paper_lines import Bounds, tag
+from .records import Record, Rejection
+
+TOKENS = ("pipeline", "paper")
+
+
+class DocBins(ExitStack):
+    """Write `train.spacy`, `dev.spacy`, `test.spacy`.
+
+    folder (Path): an existing folder; form (Format): the form; nlp (Language): pipeline whose tokenizer cuts the texts.
+    """
+
+    def __init__(self, folder: Path, form: Format, nlp: Language) -> None:
+        super().__init__()
+        self.folder, self.form, self.nlp = folder, form, nlp
+        self.writers: Dict[str, DocBinWriter] = {}
+
+    def add(self, split: str, record: Record) -> List[Rejection]:
+        """Write a record.
+
+        split (str): its split; record (Record): the record.
+        RETURNS (List[Rejection]): each mention that is not in `doc.ents`.
+        """
+        if split not in self.writers:
+            self.writers[split] = self.enter_context(DocBinWriter(self.folder / f"{split}.spacy"))
+        doc, rejected = make_doc(record, self.nlp, self.form)
+        self.writers[split].add(doc)
+        return rejected
+
+
+class TagFiles(ExitStack):
+    """Write `train.iob`, `dev.iob`, `test.iob`: a token and its IOB2 tag a line, a blank line between sentences.
+
+    folder (Path): an existing folder; form (Format): the form; nlp (Language): pipeline whose tokenizer cuts the texts.
+    tokens (str): "pipeline" for its tokens, the tag behind a tab (a token may hold blanks); "paper" for the lines that
+        ClinicalBERT's converters wrote, the tag behind a blank.
+    """
+
+    def __init__(self, folder: Path, form: Format, nlp: Language, tokens: str) -> None:
+        super().__init__()
+        self.folder, self.form, self.nlp, self.tokens = folder, form, nlp, tokens
+        self.files: Dict[str, TextIO] = {}
+
+    def add(self, split: str, record: Record) -> List[Rejection]:
+        """Write a record.
+
+        split (str): its split; record (Record): the record.
+        RETURNS (List[Rejection]): with the pipeline's tokens, each mention that they cannot hold.
+        """
+        if split not in self.files:
+            path = self.folder / f"{split}.iob"
+            self.files[split] = self.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+        rejected: List[Rejection] = []
+        sentences: List[List[str]] = []
+        if self.tokens == "paper":
+            lines = self.form.paper_lines(record.text, record.mentions)
+            tagged = tag(lines, record.mentions)
+            sentences = [[f"{record.text[start:end]} {iob}" for start, end, iob in line] for line in tagged]
+            if record.heading:
+                sentences.insert(0, [f"{word} O" for word in record.heading.split()])
+        else:
+            doc, rejected = make_doc(record, self.nlp, self.form)
+            tags = {token.idx: token.ent_iob_ + (f"-{token.ent_type_}" if token.ent_type_ else "") for token in doc}
+            words = [(token.idx, token.idx + len(token)) for token in doc if not token.is_space]
+            for line in _lines(record.text, words):
+                sentences.append([f"{record.text[start:end]}\t{tags[start]}" for start, end in line])
+        for sentence in sentences:
+            self.files[split].write("".join(f"{row}\n" for row in sentence) + "\n")
+        return rejected
+
+
+def _lines(text: str, words: List[Bounds]) -> Iterator[List[Bounds]]:
+    line: List[Bounds] = []
+    for start, end in words:
+        if line and "\n" in text[line[-1][1] : start]:
+            yield line
+            line = []
+        line.append((start, end))
+    if line:
+        yield line
