@@ -8,17 +8,31 @@ from typing import List, Tuple
 from ..errors import ClinbertError
 
 SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
-SPLIT_WORDS |= dict.fromkeys(("dev", "devel", "development", "valid", "validation"), "dev")
+SPLIT_WORDS |= dict.fromkeys(("dev", "devel", "develop", "development", "val", "valid", "validation"), "dev")
+# Words as capitals set them off (CDR_TrainingSet), and words glued to capitals (NCBItrainset).
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])"), re.compile(r"[A-Z][a-z]+|[a-z]+|[A-Z]+")
+# What lies beside a corpus and is none of it.
+_ABOUT = ("readme", "license", "licence")
+
+
+def splits_in(name: str) -> List[str]:
+    """Say which splits the words of a name speak of.
+
+    name (str): such as `training-PHI-Gold-Set1`, `mli_test_v1.jsonl`, `CDR_TrainingSet.PubTator.txt` or
+        `NCBItestset_corpus.txt`.
+    RETURNS (List[str]): "train", "dev" and "test", each at most once, in the order of the words.
+    """
+    words = [word.lower().removesuffix("set") for pattern in _WORDS for word in pattern.findall(name)]
+    return list(dict.fromkeys(SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS))
 
 
 def split_of(name: str) -> str:
     """Say which split a file or folder holds, by the words of its name.
 
     name (str): such as `training-PHI-Gold-Set1` or `mli_test_v1.jsonl`.
-    RETURNS (str): "train", "dev" or "test"; "train" where no word says more.
+    RETURNS (str): "train", "dev" or "test", by the first word that says; "train" where none does.
     """
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "train")
+    return next(iter(splits_in(name)), "train")
 
 
 def visible(folder: Path) -> List[Path]:
@@ -32,13 +46,14 @@ def visible(folder: Path) -> List[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def files(source: Path, suffix: str, form: str) -> Iterator[Tuple[Path, str]]:
+def files(source: Path, suffix: str | Tuple[str, ...], form: str) -> Iterator[Tuple[Path, str]]:
     """Find the files of a corpus with their split, in the order of their paths.
 
     source (Path): one file, or a folder whose files lie in it or in folders named by split, however deep.
-    suffix (str): how their names end, such as ".xml".
+    suffix (str | Tuple[str, ...]): how their names may end, such as ".xml".
     form (str): name of the corpus, for the error.
     RETURNS (Iterator[Tuple[Path, str]]): path and split, by the names from the source down: the innermost that says.
+        Hidden files, and those named README or LICENSE, are no part of a corpus.
     RAISES (ClinbertError): if there is no such file or folder.
     """
     if source.is_file():
@@ -46,16 +61,13 @@ def files(source: Path, suffix: str, form: str) -> Iterator[Tuple[Path, str]]:
         return
     if not source.is_dir():
         raise ClinbertError(f"{source}: no such file or folder: give the folder of the {form} corpus")
-    for path in sorted(source.rglob(f"*{suffix}")):
+    for path in sorted(source.rglob("*")):
         names = path.relative_to(source).parts
-        if path.is_file() and not any(name.startswith(".") for name in names):
-            said = [split_of(name) for name in reversed(names) if says_split(name)]
+        if not path.name.endswith(suffix) or path.name.lower().startswith(_ABOUT) or not path.is_file():
+            continue
+        if not any(name.startswith(".") for name in names):
+            said = [split_of(name) for name in reversed(names) if splits_in(name)]
             yield path, said[0] if said else "train"
-
-
-def says_split(name: str) -> bool:
-    """Whether a name has a word for a split."""
-    return not SPLIT_WORDS.keys().isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
 def relative(path: Path, source: Path) -> str:
