@@ -1,7 +1,7 @@
 """Speed and memory of `clinbert convert` on a synthetic corpus in i2b2 2010 form.
 
-Run: python benchmarks/convert_speed.py [--documents 10000]. A tenth of the documents and all of them are converted, each
-in a process of its own on one core, so that the peaks of memory can be compared.
+Run: python benchmarks/convert_speed.py [--documents 10000]. A tenth of the documents and all of them are converted,
+each in a process of its own on one core, so that the peaks of memory can be compared.
 """
 
 import argparse

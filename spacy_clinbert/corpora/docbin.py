@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, BinaryIO, Dict, List, Optional, Set, Type
 
 import numpy
-import srsly
 from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH, SPACY
 from spacy.tokens import Doc
 from srsly.msgpack import Packer
@@ -44,6 +43,8 @@ class DocBinWriter:
             for name in names
         }
         self._orths: Set[int] = set()
+        # One for all: each new packer of srsly asks every installed package for extensions, a third of a millisecond.
+        self._packer = Packer(use_bin_type=True)
 
     def __enter__(self) -> "DocBinWriter":
         return self
@@ -66,10 +67,11 @@ class DocBinWriter:
         columns["tokens"].write(array[:, :3].tobytes("C"))
         columns["spaces"].write(array[:, 3].astype(bool).tobytes())
         columns["lengths"].write(numpy.int32(len(doc)).tobytes())
-        columns["cats"].write(srsly.msgpack_dumps(doc.cats))
-        columns["flags"].write(srsly.msgpack_dumps({"has_unknown_spaces": doc.has_unknown_spaces}))
-        columns["span_groups"].write(srsly.msgpack_dumps(doc.spans.to_bytes()))
-        columns["user_data"].write(srsly.msgpack_dumps(srsly.msgpack_dumps(doc.user_data)))
+        pack = self._packer.pack
+        columns["cats"].write(pack(doc.cats))
+        columns["flags"].write(pack({"has_unknown_spaces": doc.has_unknown_spaces}))
+        columns["span_groups"].write(pack(doc.spans.to_bytes()))
+        columns["user_data"].write(pack(pack(doc.user_data)))
         self.count += 1
 
     def _keep_strings(self, doc: Doc, array: numpy.ndarray) -> None:
@@ -82,7 +84,7 @@ class DocBinWriter:
     def _finish(self) -> None:
         if max(column.tell() for column in self._columns.values()) > LARGEST:
             raise ClinbertError(f"{self.path.name}: a DocBin cannot hold so many tokens: convert in parts")
-        packer = Packer(use_bin_type=True)
+        packer = self._packer
         fields: List[tuple[str, Any]] = [("version", "0.1"), ("attrs", [int(attr) for attr in ATTRS])]
         fields.append(("strings", sorted(self.strings)))
         compressor = zlib.compressobj()
