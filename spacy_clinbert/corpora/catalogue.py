@@ -3,10 +3,10 @@
 from typing import Dict
 
 from ..errors import ClinbertError
-from . import brat, i2b2_2010, n2c2_2018
+from . import brat, i2b2_2010, n2c2_2018, semclinbr
 from .formats import Format
 
-FORMATS: Dict[str, Format] = {form.name: form for form in (brat.FORMAT, i2b2_2010.FORMAT, n2c2_2018.FORMAT)}
+FORMATS: Dict[str, Format] = {form.name: form for form in (brat.FORMAT, i2b2_2010.FORMAT, n2c2_2018.FORMAT, semclinbr.FORMAT)}
 
 
 def find_format(name: str) -> Format:

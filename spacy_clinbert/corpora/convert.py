@@ -251,7 +251,7 @@ def _warnings(report: Report) -> List[str]:
         warnings += [f"label {label!r} of {split} does not occur in train" for label in unknown]
     for pair, count in report.near_duplicates.items():
         earlier, later = pair.split("/")
-        warnings.append(f"{count} documents of {later} stand in {earlier} nearly as well (8-gram overlap above half)")
+        warnings.append(f"{count} of the {later} documents nearly stand in {earlier} too (8-gram overlap above half)")
     if "leaks" in report.dev:
         warnings.append("dev leaks across documents")
     return warnings

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
-from . import brat, i2b2_2010, n2c2_2018, noteevents
+from . import brat, i2b2_2010, n2c2_2018, noteevents, semclinbr
 
 
 class Writer(NamedTuple):
@@ -25,4 +25,5 @@ WRITERS: Dict[str, Writer] = {
     "brat": Writer(brat.make_record, brat.write_brat, brat.CONTENTS),
     "i2b2_2010": Writer(i2b2_2010.make_record, i2b2_2010.write_i2b2_2010, i2b2_2010.CONTENTS),
     "n2c2_2018": Writer(n2c2_2018.make_record, n2c2_2018.write_n2c2_2018, n2c2_2018.CONTENTS),
+    "semclinbr": Writer(semclinbr.make_record, semclinbr.write_semclinbr, semclinbr.CONTENTS),
 }
