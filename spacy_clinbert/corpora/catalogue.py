@@ -3,10 +3,19 @@
 from typing import Dict
 
 from ..errors import ClinbertError
-from . import brat, i2b2_2010, n2c2_2018, semclinbr
+from . import (
+    brat,
+    i2b2_2010,
+    i2b2_2012,
+    i2b2_2014,
+    n2c2_2018,
+    n2c2_2018_track1,
+    semclinbr,
+)
 from .formats import Format
 
-FORMATS: Dict[str, Format] = {form.name: form for form in (brat.FORMAT, i2b2_2010.FORMAT, n2c2_2018.FORMAT, semclinbr.FORMAT)}
+_MODULES = (brat, i2b2_2010, i2b2_2012, i2b2_2014, n2c2_2018, n2c2_2018_track1, semclinbr)
+FORMATS: Dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
 
 
 def find_format(name: str) -> Format:

@@ -114,7 +114,8 @@ class _Lines:
             bounds.append(self.tokens[line - 1][token])
         start, end = bounds[0][0], bounds[1][1]
         # An empty first token stands for blanks, which no mention begins with.
-        start += len(self.text[start:end]) - len(self.text[start:end].lstrip(" \t\r\n"))
+        while start < end and self.text[start] in " \t\r\n":
+            start += 1
         return (start, end) if start < end else None
 
     @cached_property

@@ -28,8 +28,8 @@ def read_xml(path: Path, content: bytes | None = None) -> Element:
         ) from None
     except ParseError as error:
         line, column = error.position
-        # expat's own words hold no text of the file, only what is wrong.
-        reason = str(error).partition(":")[0]
+        # expat's own words hold no text of the file, only what is wrong; bytes of another encoding are a bad token too.
+        reason = str(error).partition(":")[0].replace("token)", "token, or not in the stated encoding)")
         raise ClinbertError(
             f"{path}, line {line}, column {column + 1}: {reason}: correct the file, or take it as released"
         ) from None

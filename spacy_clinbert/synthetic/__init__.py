@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
-from . import brat, i2b2_2010, n2c2_2018, noteevents, semclinbr
+from . import brat, i2b2_2010, i2b2_2012, i2b2_2014, n2c2_2018, n2c2_2018_track1, noteevents, semclinbr
 
 
 class Writer(NamedTuple):
@@ -24,6 +24,11 @@ WRITERS: Dict[str, Writer] = {
     "notes": Writer(noteevents.make_note, noteevents.write_noteevents, noteevents.CONTENTS),
     "brat": Writer(brat.make_record, brat.write_brat, brat.CONTENTS),
     "i2b2_2010": Writer(i2b2_2010.make_record, i2b2_2010.write_i2b2_2010, i2b2_2010.CONTENTS),
+    "i2b2_2012": Writer(i2b2_2012.make_record, i2b2_2012.write_i2b2_2012, i2b2_2012.CONTENTS),
+    "i2b2_2014": Writer(i2b2_2014.make_record, i2b2_2014.write_i2b2_2014, i2b2_2014.CONTENTS),
     "n2c2_2018": Writer(n2c2_2018.make_record, n2c2_2018.write_n2c2_2018, n2c2_2018.CONTENTS),
+    "n2c2_2018_track1": Writer(
+        n2c2_2018_track1.make_record, n2c2_2018_track1.write_n2c2_2018_track1, n2c2_2018_track1.CONTENTS
+    ),
     "semclinbr": Writer(semclinbr.make_record, semclinbr.write_semclinbr, semclinbr.CONTENTS),
 }
