@@ -6,8 +6,10 @@ import typer
 
 from ..errors import ClinbertError
 from .annotate import annotate
+from .compare import compare
 from .convert import convert
 from .encoders import encoders
+from .evaluate import evaluate
 from .formats import formats
 from .page import page
 from .pretrain import TAKES_OVERRIDES, pretrain
@@ -22,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, convert, encoders, formats, page, report, synth, vocab):
+for command in (annotate, compare, convert, encoders, evaluate, formats, page, report, synth, vocab):
     app.command()(command)
 app.command(context_settings=TAKES_OVERRIDES)(pretrain)
 
