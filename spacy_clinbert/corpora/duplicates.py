@@ -1,8 +1,9 @@
 """Near-duplicate documents across splits: a test document that training has seen teaches nothing about new ones."""
 
 import re
+from array import array
 from collections import defaultdict
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from spacy.strings import hash_string
@@ -30,7 +31,9 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._names: Dict[str, List[str]] = defaultdict(list)
-        self._sketches: Dict[str, List[np.ndarray]] = defaultdict(list)
+        # The sketches of a split one after the other, and where each ends: an object each would take as much again.
+        self._hashes: Dict[str, array] = defaultdict(lambda: array("Q"))
+        self._ends: Dict[str, array] = defaultdict(lambda: array("q", [0]))
 
     def add(self, split: str, name: str, text: str) -> None:
         """Add a document.
@@ -38,7 +41,8 @@ class Duplicates:
         split (str): its split; name (str): its name; text (str): its text.
         """
         self._names[split].append(name)
-        self._sketches[split].append(sketch(text))
+        self._hashes[split].frombytes(sketch(text).tobytes())
+        self._ends[split].append(len(self._hashes[split]))
 
     def pairs(self, splits: Tuple[str, ...]) -> List[Pair]:
         """Find the near-duplicates.
@@ -50,13 +54,17 @@ class Duplicates:
         """
         found = []
         for place, earlier in enumerate(splits):
-            index = _Index(self._sketches[earlier])
+            index = _Index(*self._arrays(earlier))
             for later in splits[place + 1 :]:
-                for name, grams in zip(self._names[later], self._sketches[later]):
-                    nearest, share = index.nearest(grams)
+                hashes, ends = self._arrays(later)
+                for number, name in enumerate(self._names[later]):
+                    nearest, share = index.nearest(hashes[ends[number] : ends[number + 1]])
                     if share > SHARE:
                         found.append(Pair(self._names[earlier][nearest], name, (earlier, later)))
         return found
+
+    def _arrays(self, split: str) -> Tuple[np.ndarray, np.ndarray]:
+        return np.array(self._hashes[split], dtype=np.uint64), np.array(self._ends[split])
 
 
 def sketch(text: str) -> np.ndarray:
@@ -73,15 +81,11 @@ def sketch(text: str) -> np.ndarray:
 class _Index:
     """Sketches, to be looked up by their hashes."""
 
-    def __init__(self, sketches: Sequence[np.ndarray]) -> None:
-        self.sizes = np.array([len(grams) for grams in sketches], dtype=np.int64)
-        owners = np.repeat(np.arange(len(sketches)), self.sizes)
-        hashes = np.concatenate([*sketches, np.empty(0, np.uint64)])
-        order = np.argsort(hashes, kind="stable")
-        self.hashes, self.owners = hashes[order], owners[order]
-        self.rows = np.full((len(sketches), KEPT), np.iinfo(np.uint64).max, dtype=np.uint64)
-        for row, grams in zip(self.rows, sketches):
-            row[: len(grams)] = grams
+    def __init__(self, sketches: np.ndarray, ends: np.ndarray) -> None:
+        self.sketches, self.ends, self.sizes = sketches, ends, np.diff(ends)
+        order = np.argsort(sketches, kind="stable")
+        self.hashes = sketches[order]
+        self.owners = np.repeat(np.arange(len(self.sizes)), self.sizes)[order]
 
     def nearest(self, grams: np.ndarray) -> Tuple[int, float]:
         """The number of the sketch that shares most with another, and the share of the shorter one's n-grams."""
@@ -92,10 +96,16 @@ class _Index:
         near, shared = np.unique(np.concatenate(hits), return_counts=True)
         # Beyond the largest hash that a full sketch kept, nothing is known of its document.
         most = np.iinfo(np.uint64).max
-        known = np.where(self.sizes[near] == KEPT, self.rows[near, KEPT - 1], most)
+        theirs = self._rows(near)
+        known = np.where(self.sizes[near] == KEPT, theirs[:, -1], most)
         known = np.minimum(known, grams[-1] if len(grams) == KEPT else most)
-        theirs = np.minimum((self.rows[near] <= known[:, None]).sum(axis=1), self.sizes[near])
-        ours = np.searchsorted(grams, known, "right")
-        shares = shared / np.minimum(theirs, ours)
+        inside = np.minimum((theirs <= known[:, None]).sum(axis=1), self.sizes[near])
+        shares = shared / np.minimum(inside, np.searchsorted(grams, known, "right"))
         best = int(shares.argmax())
         return int(near[best]), float(shares[best])
+
+    def _rows(self, near: np.ndarray) -> np.ndarray:
+        """Some sketches, a row each, filled up with the largest number."""
+        places = self.ends[near][:, None] + np.arange(KEPT)
+        rows = self.sketches[np.minimum(places, len(self.sketches) - 1)]
+        return np.where(np.arange(KEPT) < self.sizes[near][:, None], rows, np.iinfo(np.uint64).max)
