@@ -1,0 +1,149 @@
+"""The score `paper`: a pipeline run on the lines and tokens of the papers, each line alone and cut at 150 wordpieces.
+
+ClinicalBERT's NER (Alsentzer et al. 2019) reads lines of tokens, of each line 150 wordpieces, `[CLS]` and `[SEP]`
+included; what stands beyond is tagged O. Its tags are compared after an I that continues nothing is made a B.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.util import filter_spans
+from thinc.api import Model
+
+from ..corpora.formats import Format
+from ..corpora.paper_lines import tag
+from ..models.transformer_shim import TransformerShim
+from ..models.wordpieces import Wordpieces
+from .conll import TagPair
+from .gold import GoldDoc
+from .predictions import ill_formed, mention_spans, place, run_pipeline
+
+MAX_PIECES = 150
+BATCH = 4
+# They cut and name parts of a whole note; a paper's line is a sentence as it is.
+RULES = {"clinbert_placeholders", "clinbert_sections", "clinbert_sentences", "sentencizer", "senter"}
+
+
+class PaperDoc(NamedTuple):
+    """A document in the papers' lines.
+
+    lines (Sequence[TagPair]): gold and predicted tags of the tokens of each line, as they come, not repaired.
+    cut (int): lines longer than 150 wordpieces.
+    beyond (int): gold mentions that begin behind the cut, counted as their B tags.
+    """
+
+    lines: Sequence[TagPair]
+    cut: int
+    beyond: int
+
+
+def predict_lines(nlp: Language, form: Format, docs: Iterable[GoldDoc], spans_key: Optional[str]) -> Iterator[PaperDoc]:
+    """Run a pipeline over the papers' lines; its rules for sections and sentences do not run.
+
+    nlp (Language): the pipeline. Without an encoder of ours, lines are not cut.
+    form (Format): the form of the corpus, which says how its lines and tokens are cut.
+    docs (Iterable[GoldDoc]): the documents.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions, of overlapping ones the longest; None for `doc.ents`.
+    YIELDS (PaperDoc): the tags of each document.
+    RAISES (ClinbertError): if it fails on a document.
+    """
+    pieces = find_wordpieces(nlp)
+    rules = {name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory in RULES}
+
+    def words(gold: GoldDoc) -> List[List[str]]:
+        lines = form.paper_lines(gold.text, gold.mentions)
+        return [cut_line([gold.text[start:end] for start, end in line], pieces) for line in lines]
+
+    def make(gold: GoldDoc) -> List[Doc]:
+        # The whole line is one sentence, and said to be.
+        return [Doc(nlp.vocab, words=line, sent_starts=[at == 0 for at in range(len(line))]) for line in words(gold)]
+
+    remaining = iter(docs)
+    while batch := list(islice(remaining, BATCH)):
+        with warnings.catch_warnings():
+            # An encoder trained on whole notes rightly says that these are cut in another way.
+            warnings.filterwarnings("ignore", message="NoteEncoder: this Doc comes")
+            found = run_pipeline(nlp, make, batch, rules)
+        for gold, annotated in zip(batch, found):
+            tagged = list(tag(form.paper_lines(gold.text, gold.mentions), gold.mentions))
+            truth = [[label for _, _, label in line] for line in tagged]
+            lines = [(tags, predicted_tags(doc, len(tags), spans_key)) for tags, doc in zip(truth, annotated)]
+            behind = [tags[len(doc) :] for tags, doc in zip(truth, annotated)]
+            yield PaperDoc(lines, sum(map(bool, behind)), sum(label[0] == "B" for tags in behind for label in tags))
+
+
+def predicted_tags(doc: Doc, length: int, spans_key: Optional[str]) -> List[str]:
+    """The tags of a line.
+
+    doc (Doc): the line as the pipeline saw it: its tokens as words, those behind the cut left out.
+    length (int): number of tokens of the whole line.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
+    RETURNS (List[str]): a tag for each token; O behind the cut.
+    """
+    tags = ["O"] * length
+    flags = ill_formed(doc)
+    for span in filter_spans(mention_spans(doc, spans_key)):
+        tags[span.start : span.end] = [f"I-{span.label_}"] * len(span)
+        if place(span) not in flags:
+            tags[span.start] = f"B-{span.label_}"
+    return tags
+
+
+def cut_line(words: Sequence[str], pieces: Optional[Wordpieces]) -> List[str]:
+    """Cut a line at 150 wordpieces.
+
+    words (Sequence[str]): its tokens.
+    pieces (Optional[Wordpieces]): cuts words into the model's wordpieces; None to cut nothing.
+    RETURNS (List[str]): the tokens that begin within the limit, the last one as far as it lies within.
+    """
+    if pieces is None:
+        return list(words)
+    room = MAX_PIECES - pieces.n_specials
+    kept: List[str] = []
+    for word in words:
+        if room <= 0:
+            break
+        ids = pieces.cut(word)
+        if len(ids) > room:
+            encoded = pieces.tokenizer.backend_tokenizer.encode(word, add_special_tokens=False)
+            word = word[: encoded.offsets[room - 1][1]]
+        kept.append(word)
+        room -= len(ids)
+    return kept
+
+
+def find_wordpieces(nlp: Language) -> Optional[Wordpieces]:
+    """Find the tokenizer of a pipeline's encoder.
+
+    nlp (Language): the pipeline.
+    RETURNS (Optional[Wordpieces]): the wordpieces of its first encoder of ours; None where it has none.
+    """
+    models = (getattr(component, "model", None) for _, component in nlp.pipeline)
+    shims = (shim for model in models if isinstance(model, Model) for node in model.walk() for shim in node.shims)
+    return next((shim.pieces for shim in shims if isinstance(shim, TransformerShim)), None)
+
+
+def repair(tags: Sequence[str]) -> List[str]:
+    """Make each I that continues no mention of its label a B.
+
+    tags (Sequence[str]): the IOB tags of a line.
+    RETURNS (List[str]): the same in IOB2.
+    """
+    repaired: List[str] = []
+    for number, one in enumerate(tags):
+        continued = number > 0 and tags[number - 1] != "O" and tags[number - 1][2:] == one[2:]
+        repaired.append(f"B{one[1:]}" if one[0] == "I" and not continued else one)
+    return repaired
+
+
+def repaired(doc: PaperDoc) -> List[Tuple[List[str], List[str]]]:
+    """The lines of a document with gold and predicted tags repaired.
+
+    doc (PaperDoc): the document.
+    RETURNS (List[Tuple[List[str], List[str]]]): its lines.
+    """
+    return [(repair(gold), repair(predicted)) for gold, predicted in doc.lines]
