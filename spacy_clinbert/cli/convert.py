@@ -70,7 +70,7 @@ def convert(
         nlp = spacy.blank(lang or found.lang)
     except ImportError:
         raise ClinbertError(f"spaCy knows no language {lang!r}: give a code such as en or pt") from None
-    nlp.tokenizer = create_clinical_tokenizer()(nlp)
+    nlp.tokenizer = create_clinical_tokenizer(found.fine)(nlp)
     files = tokens.value if output is Output.iob else ""
     report = convert_corpus(Conversion(found, source, seed, split.value, layer, keep_going, files), out, nlp)
     counted = "mentions" if any(counts.mentions for counts in report.splits.values()) else "categories"
@@ -87,6 +87,8 @@ def convert(
     ]
     typer.echo(table(by_label, header=("label", *report.splits), divider=True, aligns=("l", *"r" * len(report.splits))))
     typer.echo(f"dev: {report.dev}")
+    if found.fine:
+        typer.echo("tokenizer: cut inside words; train with --nlp.tokenizer.fine true")
     for warning in report.warnings:
         typer.echo(f"warning: {warning}")
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(report.rejected.items())) or "nothing"

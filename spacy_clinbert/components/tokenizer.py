@@ -1,5 +1,6 @@
 """`spacy_clinbert.ClinicalTokenizer.v1`: scispaCy's tokenizer, with each placeholder one token."""
 
+import re
 import warnings
 from types import SimpleNamespace
 from typing import Callable, List, Union
@@ -12,6 +13,8 @@ from spacy.tokens import Doc
 from spacy.util import registry
 
 from ..rules import find_placeholders
+
+PUNCTUATION_INSIDE = r"(?<=\w)[^\w\s](?=\w)"
 
 
 class ClinicalTokenizer(Tokenizer):
@@ -57,9 +60,11 @@ class ClinicalTokenizer(Tokenizer):
 
 
 @registry.tokenizers("spacy_clinbert.ClinicalTokenizer.v1")
-def create_clinical_tokenizer() -> Callable[[Language], ClinicalTokenizer]:
+def create_clinical_tokenizer(fine: bool = False) -> Callable[[Language], ClinicalTokenizer]:
     """Make the function that builds the clinical tokenizer of a pipeline, for the block `[nlp.tokenizer]` of a config.
 
+    fine (bool): Cut words at each punctuation mark inside them too, as BERT does: corpora of de-identification annotate
+        parts of words, such as 03/04 in 03/04/2101, which no coarser token can hold.
     RETURNS (Callable[[Language], ClinicalTokenizer]): From the pipeline to its tokenizer, with the rules of scispaCy's
         `combined_rule_tokenizer` (Neumann et al. 2019) and the tokenizer exceptions of the pipeline's language.
     """
@@ -73,12 +78,15 @@ def create_clinical_tokenizer() -> Callable[[Language], ClinicalTokenizer]:
             # Python warns of a character class in scispaCy's infixes, which a user can do nothing about.
             warnings.simplefilter("ignore", FutureWarning)
             rules = combined_rule_tokenizer(SimpleNamespace(vocab=nlp.vocab, Defaults=nlp.Defaults, tokenizer=default))
+        infixes = rules.infix_finditer
+        if fine:
+            infixes = re.compile(rf"{infixes.__self__.pattern}|{PUNCTUATION_INSIDE}").finditer
         return ClinicalTokenizer(
             rules.vocab,
             rules.rules,
             prefix_search=rules.prefix_search,
             suffix_search=rules.suffix_search,
-            infix_finditer=rules.infix_finditer,
+            infix_finditer=infixes,
             token_match=rules.token_match,
         )
 

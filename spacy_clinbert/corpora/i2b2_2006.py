@@ -168,5 +168,6 @@ FORMAT = Format(
     entries=entries,
     write=write,
     terms=I2B2,
+    fine=True,
     paper_lines=paper_lines,
 )

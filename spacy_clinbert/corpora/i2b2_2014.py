@@ -80,4 +80,5 @@ FORMAT = Format(
     entries=entries,
     write=write,
     terms=I2B2,
+    fine=True,
 )

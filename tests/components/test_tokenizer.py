@@ -8,6 +8,7 @@ import pytest
 import spacy
 from component_notes import NOTE, notes
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from scispacy.custom_tokenizer import combined_rule_tokenizer
 
 from spacy_clinbert.components.tokenizer import create_clinical_tokenizer
@@ -15,6 +16,7 @@ from spacy_clinbert.rules import find_placeholders
 
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": "spacy_clinbert.ClinicalTokenizer.v1"}}}
 NLP = spacy.blank("en", config=CONFIG)
+FINE = create_clinical_tokenizer(fine=True)(spacy.blank("en"))
 SCISPACY = combined_rule_tokenizer(spacy.blank("en"))
 
 
@@ -44,11 +46,18 @@ def test_words(text, expected):
     assert doc.text == text
 
 
+def test_fine_tokens_are_cut_inside_words_but_not_inside_placeholders():
+    found = words("03/04/2101, T-101.2 on [**2101-3-4**], x-ray 1,5 mg e.g. don't", FINE)
+    assert found[:6] == ["03", "/", "04", "/", "2101", ","]
+    assert found[6:12] == ["T", "-", "101", ".", "2", "on"]
+    assert found[12:] == ["[**2101-3-4**]", ",", "x", "-", "ray", "1", ",", "5", "mg", "e.g.", "do", "n't"]
+
+
 @settings(max_examples=150, deadline=None)
-@given(notes)
-@example(NOTE)
-def test_text_is_exact_and_each_placeholder_is_one_token(text):
-    doc = NLP.tokenizer(text)
+@given(notes, st.booleans())
+@example(NOTE, True)
+def test_text_is_exact_and_each_placeholder_is_one_token(text, fine):
+    doc = (FINE if fine else NLP.tokenizer)(text)
     assert doc.text == text
     spans = {(token.idx, token.idx + len(token)) for token in doc}
     assert spans >= {(placeholder.start, placeholder.end) for placeholder in find_placeholders(text)}
