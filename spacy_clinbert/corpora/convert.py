@@ -1,6 +1,7 @@
 """A corpus in its native form becomes DocBins, or token/tag files, for training, development and test."""
 
 import json
+import shutil
 from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from .sinks import DocBins, TagFiles
 from .splits import SPLITS, Division, divide, paper_dev
 
 LABELS, REPORT, REJECTED = "labels.json", "report.json", "convert.rejected.jsonl"
-CONTENTS = (*(f"{split}.{ending}" for split in SPLITS for ending in ("spacy", "iob")), LABELS, REPORT, REJECTED)
+# What `clinbert evaluate` keeps beside a test set: how often it was opened, which no new conversion may forget.
+OPENED = "test.spacy.evaluations.json"
+CONTENTS = (*(f"{split}.{end}" for split in SPLITS for end in ("spacy", "iob")), LABELS, REPORT, REJECTED, OPENED)
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,8 @@ def convert(job: Conversion, out: Path, nlp: Language) -> Report:
             reject("near-duplicate", Rejection("", pair.later, f"more than half of it stands in {pair.earlier}, {key}"))
         report.splits = {split: report.splits[split] for split in SPLITS if split in report.splits}
         report.warnings = _warnings(report)
+        if (out / OPENED).is_file():
+            shutil.copyfile(out / OPENED, folder / OPENED)
         _write_json(folder / LABELS, sorted(_labels(report, "train")))
         _write_json(folder / REPORT, asdict(report))
     return report

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
-from spacy.strings import hash_string
+from spacy.strings import hash_string  # type: ignore[attr-defined]
 
 GRAM = 8
 SHARE = 0.5

@@ -23,6 +23,7 @@ class Format:
     lang (str): its language.
     texts (Tuple[str, ...]): where its text comes from, in the words of the encoders' catalogue (`Encoder.text`), so
         that an evaluation can say whether an encoder saw it.
+    reservation (str): what keeps an encoder of `texts` from having seen all of it, in a clause; empty for nothing.
     fine (bool): whether its mentions end inside words, so that converting and training want the tokenizer
         `spacy_clinbert.ClinicalTokenizer.v1` with `fine = true`.
     layers (Mapping[str, FrozenSet[str]]): groups of labels for which models are trained apart, by name.
@@ -36,6 +37,7 @@ class Format:
     paper_lines: PaperLines = cut_at_mentions
     lang: str = "en"
     texts: Tuple[str, ...] = ()
+    reservation: str = ""
     fine: bool = False
     layers: Mapping[str, FrozenSet[str]] = field(default_factory=dict)
 

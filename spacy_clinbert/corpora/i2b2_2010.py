@@ -221,4 +221,6 @@ FORMAT = Format(
     terms=I2B2,
     paper_lines=whole_words,
     texts=("MIMIC-III notes, all of NOTEEVENTS",),
+    # Uzuner et al. 2011, JAMIA 18:552.
+    reservation="only the notes of Beth Israel Deaconess Medical Center are in it",
 )

@@ -102,4 +102,6 @@ FORMAT = Format(
     write=write,
     terms=I2B2,
     texts=("MIMIC-III notes, all of NOTEEVENTS",),
+    # Sun et al. 2013, JAMIA 20:806.
+    reservation="only the notes of Beth Israel Deaconess Medical Center are in it",
 )

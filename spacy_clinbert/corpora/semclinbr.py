@@ -237,7 +237,8 @@ FORMAT = Format(
     paper_lines=tool_tokens,
     lang="pt",
     # SemClinBr was drawn from two million notes of Brazilian hospitals (2002 to 2018) by the group that pretrained
-    # BioBERTpt on such notes. Its README does not say whether the annotated ones are among them: it may have seen them.
+    # BioBERTpt on such notes.
     texts=("clinical narratives of Brazilian hospitals",),
+    reservation="whether the annotated notes are among them is not published",
     layers=GROUPS,
 )

@@ -15,7 +15,7 @@ class CatsScore(NamedTuple):
 
     rows (Rows): counts by document and label.
     accuracy (Optional[float]): share of documents with the right label; where labels stand beside each other, share of
-        right decisions over all documents and labels, where silence is no decision. None where there is nothing to decide.
+        right decisions over all documents and labels, where silence is no decision. None where nothing is to decide.
     exclusive (bool): whether each document has just one label.
     """
 

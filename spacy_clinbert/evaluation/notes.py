@@ -25,7 +25,7 @@ def mention_notes(
     notes = _unknown(gold, known_labels(nlp, "doc.ents" if spans_key is None else "doc.spans"), "mentions")
     if document["inexpressible"]:
         notes.append(
-            "Gold mentions that the pipeline's scheme cannot express (overlapping, discontinuous or off tokens) and that"
+            "Gold mentions that the pipeline's scheme cannot express (overlapping, discontinuous or off tokens), which"
             f" count as missed in the score `document`: {len(document['inexpressible'])}; the report lists them."
         )
     if document["ill_formed"]:

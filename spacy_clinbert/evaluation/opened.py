@@ -5,11 +5,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from ..corpora.convert import OPENED
 from ..errors import ClinbertError
 from ..output import whole_files
 
 TEST = "test.spacy"
-ENDING = ".evaluations.json"
 
 
 def count_opening(corpus: Path, checksum: str, model: str) -> Optional[Dict[str, int]]:
@@ -24,7 +24,7 @@ def count_opening(corpus: Path, checksum: str, model: str) -> Optional[Dict[str,
     """
     if corpus.name != TEST:
         return None
-    path = corpus.with_name(corpus.name + ENDING)
+    path = corpus.with_name(OPENED)
     evaluations = _read(path)
     name = str(Path(model).resolve()) if Path(model).exists() else model
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -14,6 +14,7 @@ from .published import PUBLISHED
 TEMPLATE = Path(__file__).with_name("report.html")
 # Characters of context on either side of an error.
 AROUND = 60
+AVERAGES = ("macro", "weighted", "macro by document")
 
 
 class Row(NamedTuple):
@@ -22,13 +23,13 @@ class Row(NamedTuple):
     name (str): what is scored.
     score (Mapping[str, Optional[float]]): p, r and f.
     interval (Optional[Tuple[float, float]]): 95 % interval of F1.
-    more (Mapping[str, Optional[float]]): F1 of further averages, by name.
+    averages (Mapping[str, Optional[float]]): F1 of the other averages, by name.
     """
 
     name: str
     score: Mapping[str, Optional[float]]
     interval: Optional[Tuple[float, float]]
-    more: Mapping[str, Optional[float]]
+    averages: Mapping[str, Optional[float]]
 
 
 class Piece(NamedTuple):
@@ -96,10 +97,8 @@ def headline(scores: Mapping[str, Any]) -> Iterator[Row]:
     YIELDS (Row): a line a score.
     """
     for name, summary in summaries(scores):
-        more = {key: value["f"] for key, value in summary.items() if isinstance(value, Mapping) and "f" in value}
-        del more["micro"]
-        interval = summary["intervals"]["f"]
-        yield Row(name, summary["micro"], interval, {key: value for key, value in more.items() if key != "intervals"})
+        averages = {average: summary[average]["f"] for average in AVERAGES if average in summary}
+        yield Row(name, summary["micro"], summary["intervals"]["f"], averages)
 
 
 def by_label(scores: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any]]]:

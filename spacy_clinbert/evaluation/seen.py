@@ -1,7 +1,7 @@
 """Whether an encoder saw the text of a test set unlabelled, in its pretraining."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Iterator, NamedTuple, Optional
 
 from spacy.language import Language
 
@@ -48,10 +48,11 @@ def what_was_seen(nlp: Language, form: Format) -> Seen:
         saw = "; ".join(entry.seen)
         return Seen(name, "no", f"{encoder}: none of its pretraining text ({saw}) is known to hold this text.")
     source = "; ".join(whole or inside)
-    if whole and form.name not in PARTS:
-        return Seen(name, "yes", f"{encoder}: the encoder saw this text unlabelled ({source}).")
-    part = PARTS.get(form.name, "some of it")
-    return Seen(name, "partly", f"{encoder}: the encoder saw this text unlabelled in part: {part} ({source}).")
+    reservation = form.reservation if whole else "its pretraining text holds a part of it"
+    statement = f"{encoder}: the encoder saw this text unlabelled ({source})"
+    if not reservation:
+        return Seen(name, "yes", f"{statement}.")
+    return Seen(name, "partly", f"{statement}, with a reservation: {reservation}.")
 
 
 def encoder_names(block: Any) -> Iterator[str]:
@@ -78,11 +79,3 @@ def catalogued(name: str) -> Optional[Encoder]:
     except ClinbertError:
         entry = None
     return entry or find_encoder("/".join(Path(name).parts[-2:]))
-
-
-# Corpora of which only a part comes from the text that `Format.texts` names.
-# Uzuner et al. 2011, JAMIA 18:552; Sun et al. 2013, JAMIA 20:806.
-PARTS: Dict[str, str] = {
-    "i2b2_2010": "the notes of Beth Israel Deaconess Medical Center, not those of other hospitals",
-    "i2b2_2012": "the notes of Beth Israel Deaconess Medical Center, not those of other hospitals",
-}

@@ -9,7 +9,7 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_clinbert.corpora import i2b2_2010
 from spacy_clinbert.corpora.catalogue import find_format
-from spacy_clinbert.corpora.convert import CONTENTS, LABELS, REJECTED, REPORT, Conversion, Report, convert
+from spacy_clinbert.corpora.convert import CONTENTS, LABELS, OPENED, REJECTED, REPORT, Conversion, Report, convert
 from spacy_clinbert.corpora.docs import make_doc
 from spacy_clinbert.corpora.records import Mention, Record, Relation
 from spacy_clinbert.errors import ClinbertError
@@ -85,7 +85,10 @@ def test_mentions_are_placed_and_the_rest_is_reported() -> None:
 
 def test_splits_hold_each_document_once_with_its_exact_text(corpus: Path, tmp_path: Path) -> None:
     report = run(corpus, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {name for name in CONTENTS if ".iob" not in name}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("train.spacy", "dev.spacy", "test.spacy"),
+        *(LABELS, REPORT, REJECTED),
+    }
     splits = {split: docs(tmp_path / f"out/{split}.spacy") for split in ("train", "dev", "test")}
     records = {entry.id: entry.load() for entry in i2b2_2010.entries(corpus)}
     seen = [doc.user_data["clinbert_id"] for split in splits.values() for doc in split]
@@ -193,3 +196,11 @@ def test_other_files_are_never_replaced(tmp_path: Path) -> None:
         with pytest.raises(ClinbertError, match=name), whole_folder(tmp_path / name, CONTENTS):
             pass
     assert (tmp_path / "out/thesis.tex").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_how_often_the_test_set_was_opened_is_not_forgotten(tmp_path: Path) -> None:
+    source = plain(tmp_path / "corpus", {"a": "BP low .", "b": "HR high ."})
+    run(source, tmp_path / "out")
+    (tmp_path / "out" / OPENED).write_text("[]")
+    run(source, tmp_path / "out")
+    assert (tmp_path / "out" / OPENED).read_text() == "[]"

@@ -20,7 +20,7 @@ def pipeline(name: str | None):
 
 
 def form(*texts: str):
-    return replace(FORMATS["i2b2_2010"], name="somewhere", texts=texts)
+    return replace(FORMATS["i2b2_2010"], texts=texts, reservation="")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,9 @@ def test_by_encoder_and_text(encoder: str | None, texts: tuple[str, ...], verdic
 def test_of_i2b2_2010_only_the_notes_of_one_hospital_are_in_mimic() -> None:
     seen = what_was_seen(pipeline("bio-clinicalbert"), FORMATS["i2b2_2010"])
     assert seen.verdict == "partly"
-    assert "in part: the notes of Beth Israel" in seen.statement and NOTES in seen.statement
+    assert "only the notes of Beth Israel" in seen.statement and NOTES in seen.statement
+    portuguese = what_was_seen(pipeline("biobertpt-clin"), FORMATS["semclinbr"])
+    assert portuguese.verdict == "partly" and "is not published" in portuguese.statement
 
 
 def test_a_folder_that_holds_no_encoder_any_more_is_unknown(tmp_path: Path) -> None:
