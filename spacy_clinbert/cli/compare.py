@@ -1,7 +1,7 @@
 """`clinbert compare`: systems side by side."""
 
 from pathlib import Path
-from typing import Annotated, List, Optional
+from typing import Annotated, List
 
 import typer
 
@@ -19,10 +19,8 @@ def compare(
     from wasabi import table
 
     from ..evaluation.comparison import compare as compare_runs
+    from ..evaluation.report import interval, percent
     from ..evaluation.run import read_run
-
-    def percent(value: Optional[float]) -> str:
-        return "–" if value is None else f"{100 * value:.1f}"
 
     compared = compare_runs([(folder, read_run(folder)) for folder in runs])
     rows = []
@@ -30,19 +28,22 @@ def compare(
         for number, name in enumerate(("precision", "recall", "F1")):
             cells = [percent(system.score[number]) for system in systems]
             if name == "F1":
-                spreads = [one.spread and f" ({percent(one.spread[0])} to {percent(one.spread[1])})" for one in systems]
-                cells = [cell + (spread or "") for cell, spread in zip(cells, spreads)]
+                spreads = [f" ({interval(one.spread)})" if one.spread else "" for one in systems]
+                cells = [cell + spread for cell, spread in zip(cells, spreads)]
             rows.append(("" if number else metric, name, *cells))
     systems = compared[0].systems
     names = [f"{one.name}, {one.runs} runs" if one.runs > 1 else one.name for one in systems]
-    typer.echo(table(rows, header=("metric", "micro", *names), divider=True, aligns=("l", "l", *"r" * len(names))))
+    # As wide as the longest name: a system's is by default the path of its pipeline.
+    width = len("against ") + max(map(len, (*names, *(one.metric for one in compared))))
+    header = ("metric", "micro, %", *names)
+    typer.echo(table(rows, header=header, divider=True, aligns=("l", "l", *"r" * len(names)), max_col=width))
     differences = [
-        (metric, one.name, f"{100 * one.difference:+.1f}", f"{one.p:.4f}", f"{one.adjusted:.4f}")
+        (metric, one.name, f"{100 * one.difference:+.2f}", f"{one.p:.4f}", f"{one.adjusted:.4f}")
         for metric, _, contrasts in compared
         for one in contrasts
     ]
     header = ("metric", f"against {systems[0].name}", "F1", "p", "p (Holm)")
-    typer.echo(table(differences, header=header, divider=True, aligns=("l", "l", "r", "r", "r")))
+    typer.echo(table(differences, header=header, divider=True, aligns=("l", "l", "r", "r", "r"), max_col=width))
     if any("–" in row for row in rows):
         typer.echo("–: undefined, because nothing was predicted or nothing is annotated")
     if all(one.runs == 1 for one in systems):

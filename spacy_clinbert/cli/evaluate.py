@@ -34,7 +34,7 @@ def evaluate(
 
     from ..evaluation.evaluate import evaluate as evaluate_pipeline
     from ..evaluation.gold import read_gold
-    from ..evaluation.report import headline, percent, render
+    from ..evaluation.report import averages, headline, interval, percent, render
     from ..evaluation.run import CONTENTS, REPORT, write_run
     from ..output import whole_folder
     from ..scale.annotate import load_pipeline
@@ -45,26 +45,29 @@ def evaluate(
         write_run(evaluation.run, folder)
         (folder / REPORT).write_text(render(evaluation, with_text), encoding="utf-8")
     run, scores = evaluation.run, evaluation.run.scores
-    rows = [
+    typer.echo(f"{run.system} on {gold.form.title}: {scores['documents']:,} documents, {scores['mentions']:,} mentions")
+    typer.echo(scores["encoder"]["statement"])
+    rows = list(headline(run.format, scores))
+    others = averages(rows)
+    cells = [
         (
             row.name,
             *(percent(row.score[key]) for key in "prf"),
-            f"{percent(row.interval[0])} to {percent(row.interval[1])}" if row.interval else "–",
-            percent(row.more["macro"]),
+            interval(row.interval),
+            *(percent(row.averages[name]) if name in row.averages else "" for name in others),
         )
-        for row in headline(scores)
+        for row in rows
     ]
-    header = ("score", "P", "R", "F1", "95 % of F1", "macro F1")
-    typer.echo(table(rows, header=header, divider=True, aligns=("l", *"rrrrr"), max_col=60))
+    header = ("score, %", "P", "R", "F1", "95 % of F1", *(f"{name} F1" for name in others))
+    typer.echo(table(cells, header=header, divider=True, aligns=("l", *"r" * (4 + len(others))), max_col=60))
     for name in ("document", "paper"):
         if name in scores:
             labels = scores[name]["strict"]["labels"]
             by_label = [(label, *(percent(one[key]) for key in "prf"), one["gold"]) for label, one in labels.items()]
-            titles = (f"{name}, by label", "P", "R", "F1", "annotated")
+            titles = (f"{name}, by label, %", "P", "R", "F1", "annotated")
             typer.echo(table(by_label, header=titles, divider=True, aligns=("l", *"rrrr"), max_col=60))
     if "cats" in scores:
-        typer.echo(f"accuracy of document labels: {percent(scores['cats']['accuracy'])}")
-    typer.echo(scores["encoder"]["statement"])
+        typer.echo(f"accuracy of document labels: {percent(scores['cats']['accuracy'])} %")
     for note in scores["notes"]:
         typer.echo(note)
     if run.test_evaluations:

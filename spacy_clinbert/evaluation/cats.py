@@ -27,14 +27,18 @@ class CatsScore(NamedTuple):
 def score_cats(gold: Sequence[Cats], predicted: Sequence[Cats]) -> CatsScore:
     """Score labels of documents.
 
-    gold (Sequence[Cats]): for each document 1.0 or 0.0 by label; a label that is not named is not judged.
+    gold (Sequence[Cats]): for each document 1.0 or 0.0 by label; a label that is not named is not judged, nor is a
+        document without any.
     predicted (Sequence[Cats]): scores by label. Of labels that exclude each other the highest score counts.
     RETURNS (CatsScore): the score.
     """
-    exclusive = all(sum(value >= THRESHOLD for value in cats.values()) == 1 for cats in gold)
+    exclusive = all(sum(value >= THRESHOLD for value in cats.values()) == 1 for cats in gold if cats)
     rows: List[Dict[str, Counts]] = []
     right = decisions = 0
     for truth, found in zip(gold, predicted):
+        if not truth:
+            rows.append({})
+            continue
         true = {label for label, value in truth.items() if value >= THRESHOLD}
         given = _given(truth, found, exclusive)
         rows.append(

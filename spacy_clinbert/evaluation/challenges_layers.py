@@ -19,6 +19,10 @@ def layer_rows(docs: Sequence[ScoredDoc], layers: Mapping[str, FrozenSet[str]]) 
     RETURNS (Dict[str, Rows]): "entity" and "token", counts by document and layer; of both the `weighted` average is
         reported beside `micro`.
     """
+    annotated = {mention.label for doc in docs for mention in doc.gold}
+    if len(annotated) == 1 and annotated <= layers.keys():
+        # The corpus holds this layer only: its mentions tell nothing of the wider layers that hold its label.
+        layers = {name: layers[name] for name in annotated}
     layered = [doc._replace(gold=_layered(doc.gold, layers), predicted=_layered(doc.predicted, layers)) for doc in docs]
     return {"entity": exact_rows(layered), "token": token_rows(layered)}
 

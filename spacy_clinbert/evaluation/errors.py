@@ -56,21 +56,18 @@ def find_errors(docs: Sequence[ScoredDoc]) -> List[Error]:
     return errors
 
 
-def count_errors(
-    docs: Sequence[ScoredDoc], category: Callable[[ScoredDoc, int], str]
-) -> Dict[str, Dict[str, Dict[str, int]]]:
+def count_errors(errors: Sequence[Error], category: Callable[[str, int], str]) -> Dict[str, Dict[str, Dict[str, int]]]:
     """Count errors by kind, for each label and for each section category.
 
-    docs (Sequence[ScoredDoc]): documents.
-    category (Callable[[ScoredDoc, int], str]): the category of the section in which a character of a document stands.
+    errors (Sequence[Error]): the errors.
+    category (Callable[[str, int], str]): from a document's name and a character to the category of the section there.
     RETURNS (Dict[str, Dict[str, Dict[str, int]]]): for "labels" and "sections", by name, the number of each kind; an
         error stands where its gold mention starts, a spurious one where it starts itself.
     """
-    by_id = {doc.id: doc for doc in docs}
     labels: Dict[str, Counter] = {}
     sections: Dict[str, Counter] = {}
-    for error in find_errors(docs):
-        section = category(by_id[error.doc], bounds(error.mention)[0])
+    for error in errors:
+        section = category(error.doc, bounds(error.mention)[0])
         labels.setdefault(error.mention.label, Counter())[error.kind] += 1
         sections.setdefault(section, Counter())[error.kind] += 1
     return {

@@ -1,7 +1,7 @@
 """A pipeline judged on a corpus: what `clinbert evaluate` computes."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, TypeVar
 
@@ -13,7 +13,7 @@ from .challenges import challenge_rows
 from .conll import conll_rows
 from .counts import Rows
 from .errors import KINDS, Error, count_errors, find_errors
-from .gold import OVERLAPPING, GoldCorpus
+from .gold import GoldCorpus
 from .matching import exact_rows
 from .notes import cats_notes, mention_notes, undefined
 from .opened import count_opening
@@ -77,10 +77,10 @@ def evaluate(
             "strict": summarise(rows["document"]),
             "conll": summarise(exact_rows(docs)),
             "ill_formed": sum(len(one.ill_formed) for one in found),
-            "inexpressible": list(_inexpressible(corpus, errors, spans_key)),
+            "inexpressible": list(_inexpressible(corpus, errors, predicted)),
             "errors": {
                 "kinds": {kind: sum(error.kind == kind for error in errors) for kind in KINDS},
-                **count_errors(docs, lambda doc, at: predicted[doc.id].category(at)),
+                **count_errors(errors, lambda name, at: predicted[name].category(at)),
             },
         }
         rows["paper"], scores["paper"] = _paper(nlp, corpus, spans_key)
@@ -132,13 +132,15 @@ def _well_formed(doc: ScoredDoc, found: Predicted) -> ScoredDoc:
     return doc._replace(predicted=tuple(kept))
 
 
-def _inexpressible(corpus: GoldCorpus, errors: Sequence[Error], spans_key: Optional[str]) -> Iterator[Dict[str, Any]]:
-    """The false negatives that the pipeline's scheme could not have expressed; a span group may overlap."""
+def _inexpressible(
+    corpus: GoldCorpus, errors: Sequence[Error], predicted: Mapping[str, Predicted]
+) -> Iterator[Dict[str, Any]]:
+    """The false negatives that the pipeline's scheme could not have expressed."""
     missed = Counter((error.doc, error.gold.fragments, error.gold.label) for error in errors if error.gold)
     for doc in corpus.docs:
-        for number, reason in doc.inexpressible.items():
+        for number, reason in predicted[doc.id].inexpressible.items():
             fragments, label = doc.mentions[number].fragments, doc.mentions[number].label
-            if missed[doc.id, fragments, label] and not (spans_key and reason == OVERLAPPING):
+            if missed[doc.id, fragments, label]:
                 missed[doc.id, fragments, label] -= 1
                 yield {"id": doc.id, "fragments": fragments, "label": label, "reason": reason}
 

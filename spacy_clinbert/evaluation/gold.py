@@ -1,8 +1,9 @@
 """The gold of a DocBin that `clinbert convert` wrote: all mentions as annotated, also those that no entity can hold."""
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Tuple
+from typing import List, Mapping, NamedTuple, Tuple
 
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
@@ -15,8 +16,6 @@ from ..errors import ClinbertError
 from .run import checksum
 
 Bounds = Tuple[int, int]
-# Why entities cannot hold a mention.
-DISCONTINUOUS, OFF_TOKEN, OVERLAPPING = "discontinuous", "starts or ends inside a token", "overlaps another mention"
 
 
 class GoldDoc(NamedTuple):
@@ -26,7 +25,6 @@ class GoldDoc(NamedTuple):
     text (str): its text.
     mentions (Tuple[Mention, ...]): the gold mentions, in characters of the text.
     tokens (Tuple[Bounds, ...]): the tokens that the conversion cut, blanks left out.
-    inexpressible (Mapping[int, str]): by index, the mentions that `doc.ents` cannot hold, and why.
     cats (Mapping[str, float]): the gold labels of the document.
     parts (Mapping[str, Tuple[Bounds, ...]]): named stretches of the text, such as premise and hypothesis.
     """
@@ -35,7 +33,6 @@ class GoldDoc(NamedTuple):
     text: str
     mentions: Tuple[Mention, ...]
     tokens: Tuple[Bounds, ...]
-    inexpressible: Mapping[int, str]
     cats: Mapping[str, float]
     parts: Mapping[str, Tuple[Bounds, ...]]
 
@@ -57,7 +54,7 @@ class GoldCorpus(NamedTuple):
     @property
     def has_mentions(self) -> bool:
         """Whether mentions are annotated; a corpus of labelled documents says nothing of mentions."""
-        return any(doc.mentions or not doc.cats for doc in self.docs)
+        return any(doc.mentions for doc in self.docs) or not self.has_cats
 
     @property
     def has_cats(self) -> bool:
@@ -88,6 +85,10 @@ def read_gold(path: Path) -> GoldCorpus:
     names = sorted({doc.user_data["clinbert_format"] for doc in docs})
     if len(names) > 1:
         raise ClinbertError(f"{path} mixes the forms {' and '.join(names)}: evaluate each corpus by itself")
+    ids = Counter(doc.user_data["clinbert_id"] for doc in docs)
+    twice = next((name for name, times in ids.items() if times > 1), None)
+    if twice is not None:
+        raise ClinbertError(f"{path}: two documents are named {twice}: {advice}, not several of them put together")
     form = find_format(names[0])
     gold = [_gold(doc, form.layers.keys()) for doc in docs]
     return GoldCorpus(path, form, gold, checksum((doc.id, doc.mentions, doc.cats) for doc in gold))
@@ -102,7 +103,6 @@ def _gold(doc: Doc, layers: Collection[str]) -> GoldDoc:
         text=doc.text,
         mentions=mentions,
         tokens=tuple((token.idx, token.idx + len(token)) for token in doc if token.text.strip()),
-        inexpressible=_inexpressible(doc, mentions),
         cats=dict(doc.cats),
         parts={
             key: tuple((span.start_char, span.end_char) for span in group)
@@ -110,20 +110,3 @@ def _gold(doc: Doc, layers: Collection[str]) -> GoldDoc:
             if key != GOLD and key not in layers
         },
     )
-
-
-def _inexpressible(doc: Doc, mentions: Tuple[Mention, ...]) -> Dict[int, str]:
-    ents = {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
-    reasons: Dict[int, str] = {}
-    for number, mention in enumerate(mentions):
-        start, end = mention.fragments[0]
-        if len(mention.fragments) > 1:
-            reasons[number] = DISCONTINUOUS
-        elif doc.char_span(start, end) is None:
-            reasons[number] = OFF_TOKEN
-        elif (start, end, mention.label) in ents:
-            # Each entity stands for one mention only.
-            ents.remove((start, end, mention.label))
-        else:
-            reasons[number] = OVERLAPPING
-    return reasons

@@ -26,7 +26,7 @@ def mention_notes(
     if document["inexpressible"]:
         notes.append(
             "Gold mentions that the pipeline's scheme cannot express (overlapping, discontinuous or off tokens), which"
-            f" count as missed in the score `document`: {len(document['inexpressible'])}; the report lists them."
+            f" count as missed in the score “document”: {len(document['inexpressible'])}; the report lists them."
         )
     if document["ill_formed"]:
         notes.append(
@@ -34,11 +34,11 @@ def mention_notes(
             f" {document['ill_formed']}."
         )
     if paper["cut_at"] is None:
-        notes.append("The pipeline has no NoteEncoder, so the lines of the score `paper` are not cut.")
+        notes.append("The pipeline has no NoteEncoder, so the lines of the score “paper” are not cut.")
     elif paper["cut_lines"]:
         notes.append(
             f"Lines longer than {paper['cut_at']} wordpieces: {paper['cut_lines']} of {paper['lines']}; gold mentions"
-            f" that begin behind the cut and count as missed in the score `paper`: {paper['mentions_beyond']}."
+            f" that begin behind the cut and count as missed in the score “paper”: {paper['mentions_beyond']}."
         )
     return notes
 
@@ -64,13 +64,13 @@ def undefined(name: str, rows: Rows) -> List[str]:
     counts = total(by_label(rows).values())
     notes = []
     if not counts.predicted:
-        notes.append(f"In the score `{name}`, nothing was predicted: precision is undefined and shown as “–”.")
+        notes.append(f"In the score “{name}”, nothing was predicted: precision is undefined and shown as “–”.")
     if not counts.gold:
-        notes.append(f"In the score `{name}`, nothing is annotated: recall is undefined and shown as “–”.")
+        notes.append(f"In the score “{name}”, nothing is annotated: recall is undefined and shown as “–”.")
     return notes
 
 
 def _unknown(gold: "Counter[str]", known: Set[str], what: str) -> List[str]:
     missing = sorted(gold.keys() - known) if known else []
-    counts = ", ".join(f"{label} ({gold[label]} {what})" for label in missing)
-    return [f"Gold labels that the pipeline does not know and cannot find: {counts}."] if missing else []
+    counts = "; ".join(f"{label} ({gold[label]})" for label in missing)
+    return [f"Gold labels that the pipeline does not know and cannot find, with {what}: {counts}."] if missing else []

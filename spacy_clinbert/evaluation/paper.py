@@ -5,8 +5,9 @@ included; what stands beyond is tagged O. Its tags are compared after an I that 
 """
 
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.language import Language
@@ -71,25 +72,32 @@ def predict_lines(nlp: Language, form: Format, docs: Iterable[GoldDoc], spans_ke
         for gold, annotated in zip(batch, found):
             tagged = list(tag(form.paper_lines(gold.text, gold.mentions), gold.mentions))
             truth = [[label for _, _, label in line] for line in tagged]
-            lines = [(tags, predicted_tags(doc, len(tags), spans_key)) for tags, doc in zip(truth, annotated)]
-            behind = [tags[len(doc) :] for tags, doc in zip(truth, annotated)]
+            kept = words(gold)
+            lines = [
+                (tags, predicted_tags(doc, line, len(tags), spans_key))
+                for tags, line, doc in zip(truth, kept, annotated)
+            ]
+            behind = [tags[len(line) :] for tags, line in zip(truth, kept)]
             yield PaperDoc(lines, sum(map(bool, behind)), sum(label[0] == "B" for tags in behind for label in tags))
 
 
-def predicted_tags(doc: Doc, length: int, spans_key: Optional[str]) -> List[str]:
+def predicted_tags(doc: Doc, words: Sequence[str], length: int, spans_key: Optional[str]) -> List[str]:
     """The tags of a line.
 
-    doc (Doc): the line as the pipeline saw it: its tokens as words, those behind the cut left out.
+    doc (Doc): the line as the pipeline left it; a component may have merged or split its words.
+    words (Sequence[str]): the words that the pipeline was given, a blank after each: those behind the cut left out.
     length (int): number of tokens of the whole line.
     spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
     RETURNS (List[str]): a tag for each token; O behind the cut.
     """
     tags = ["O"] * length
     flags = ill_formed(doc)
+    starts = list(accumulate((len(word) + 1 for word in words), initial=0))
     for span in filter_spans(mention_spans(doc, spans_key)):
-        tags[span.start : span.end] = [f"I-{span.label_}"] * len(span)
+        first, end = bisect_right(starts, span.start_char) - 1, bisect_left(starts, span.end_char)
+        tags[first:end] = [f"I-{span.label_}"] * (end - first)
         if place(span) not in flags:
-            tags[span.start] = f"B-{span.label_}"
+            tags[first] = f"B-{span.label_}"
     return tags
 
 

@@ -15,6 +15,7 @@ from ..errors import ClinbertError
 from ..rules import load_lexicon, split_sections
 from ..scale.annotate import failure
 from .gold import GoldDoc
+from .scheme import inexpressible
 
 BATCH = 32
 SECTIONS_KEY = "sections"
@@ -27,12 +28,14 @@ class Predicted(NamedTuple):
     ill_formed (FrozenSet[int]): indices of those that begin with an I, which strict IOB2 does not count.
     cats (Mapping[str, float]): scores of the labels of the whole document.
     sections (Tuple[Tuple[int, ...], Tuple[str, ...]]): where each section starts, and its category.
+    inexpressible (Mapping[int, str]): by index, the gold mentions that the pipeline cannot express, and why.
     """
 
     mentions: Tuple[Mention, ...]
     ill_formed: "frozenset[int]"
     cats: Mapping[str, float]
     sections: Tuple[Tuple[int, ...], Tuple[str, ...]]
+    inexpressible: Mapping[int, str]
 
     def category(self, at: int) -> str:
         """The category of the section in which a character stands; empty where it is unknown."""
@@ -51,16 +54,15 @@ def predict_documents(
     docs (Iterable[GoldDoc]): the documents, of which it sees the text and its parts.
     spans_key (Optional[str]): key in `doc.spans` of the mentions; None to take `doc.ents`.
     YIELDS (Predicted): what it finds in each.
-    RAISES (ClinbertError): if it fails on a document or changes its text.
+    RAISES (ClinbertError): if it fails on a document, changes its text, or writes no spans under the key in any.
     """
     lexicon = load_lexicon(form.lang)
+    keys: Set[str] = set()
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
         found = run_pipeline(nlp, lambda gold: [make_doc(nlp, gold)], batch, set())
-        for (doc,) in found:
-            if spans_key is not None and spans_key not in doc.spans:
-                keys = ", ".join(sorted(doc.spans)) or "none"
-                raise ClinbertError(f"the pipeline writes no spans under {spans_key!r}; those it writes: {keys}")
+        for gold, (doc,) in zip(batch, found):
+            keys.update(doc.spans)
             spans = mention_spans(doc, spans_key)
             flags = ill_formed(doc)
             sections = (
@@ -71,7 +73,12 @@ def predict_documents(
                 frozenset(number for number, span in enumerate(spans) if place(span) in flags),
                 dict(doc.cats),
                 (tuple(one.start for one in sections), tuple(one.category for one in sections)),
+                inexpressible(doc, gold.mentions, may_overlap=spans_key is not None),
             )
+    # Some components write a group only where they find something.
+    if spans_key is not None and spans_key not in keys:
+        others = ", ".join(sorted(keys)) or "none"
+        raise ClinbertError(f"the pipeline writes no spans under {spans_key!r}; those it writes: {others}")
 
 
 def make_doc(nlp: Language, gold: GoldDoc) -> Doc:
@@ -106,16 +113,22 @@ def run_pipeline(
     RETURNS (List[List[Doc]]): the annotated Docs of each document.
     RAISES (ClinbertError): if it fails, with the document.
     """
-    made = [make(gold) for gold in golds]
     try:
-        annotated = iter(list(nlp.pipe((doc for docs in made for doc in docs), disable=list(disable))))
+        made = [make(gold) for gold in golds]
+        given = [doc for docs in made for doc in docs]
+        annotated = list(nlp.pipe(given, disable=list(disable)))
+        if len(annotated) != len(given):
+            raise ValueError("a component leaves Docs out")
+    except ClinbertError:
+        raise
     except Exception as error:
         if len(golds) > 1:
             # One by one, to find the document on which it fails.
             return [run_pipeline(nlp, make, [gold], disable)[0] for gold in golds]
         # Not chained: the message may quote the text.
         raise ClinbertError(f"the pipeline fails on document {golds[0].id}: {failure(error)}") from None
-    return [[next(annotated) for _ in docs] for docs in made]
+    remaining = iter(annotated)
+    return [[next(remaining) for _ in docs] for docs in made]
 
 
 def mention_spans(doc: Doc, spans_key: Optional[str]) -> List[Span]:

@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML page that needs nothing else, without text of the notes unless asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -9,24 +9,31 @@ from ..corpora.records import Mention
 from .errors import KINDS, Error
 from .evaluate import Evaluation
 from .figures import error_figure, f1_figure
+from .meanings import meaning
 from .published import PUBLISHED
 
 TEMPLATE = Path(__file__).with_name("report.html")
 # Characters of context on either side of an error.
 AROUND = 60
-AVERAGES = ("macro", "weighted", "macro by document")
+AVERAGES = {
+    "macro": "mean of the labels' F1, each weighing the same, where what is undefined counts 0",
+    "weighted": "mean of the labels' F1, each weighing by its annotated mentions",
+    "macro by document": "from the means of the documents' precision and recall, where they are defined",
+}
 
 
 class Row(NamedTuple):
     """A line of a table of scores.
 
     name (str): what is scored.
+    meaning (str): what the score means.
     score (Mapping[str, Optional[float]]): p, r and f.
     interval (Optional[Tuple[float, float]]): 95 % interval of F1.
     averages (Mapping[str, Optional[float]]): F1 of the other averages, by name.
     """
 
     name: str
+    meaning: str
     score: Mapping[str, Optional[float]]
     interval: Optional[Tuple[float, float]]
     averages: Mapping[str, Optional[float]]
@@ -54,25 +61,28 @@ def render(evaluation: Evaluation, with_text: bool) -> str:
 
     run, scores = evaluation.run, evaluation.run.scores
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["percent"] = percent
+    environment.filters |= {"percent": percent, "interval": interval}
     figures: Dict[str, Markup] = {}
     if "document" in scores:
         series = {name: scores[name]["strict"] for name in ("document", "paper")}
-        figures["F1 by label"] = Markup(f1_figure(series))
+        figures["mentions"] = Markup(f1_figure(series))
         for name in ("labels", "sections"):
             if evaluation.errors:
-                table = scores["document"]["errors"][name]
-                figures[f"Errors by {name.removesuffix('s')}"] = Markup(error_figure(table))
+                figures[name] = Markup(error_figure(scores["document"]["errors"][name]))
     if "cats" in scores:
-        figures["F1 by category"] = Markup(f1_figure({"cats": scores["cats"]}))
+        figures["cats"] = Markup(f1_figure({"cats": scores["cats"]}))
+    rows = list(headline(run.format, scores))
     texts = {doc.id: doc.text for doc in evaluation.corpus.docs}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         run=run,
         scores=scores,
         form=evaluation.corpus.form,
-        headline=list(headline(scores)),
+        headline=rows,
+        averages=averages(rows),
+        explained=AVERAGES,
         by_label=list(by_label(scores)),
         layers=layer_table(evaluation),
+        published=PUBLISHED.get(run.format),
         figures=figures,
         kinds=KINDS,
         errors=[
@@ -90,15 +100,25 @@ def render(evaluation: Evaluation, with_text: bool) -> str:
     )
 
 
-def headline(scores: Mapping[str, Any]) -> Iterator[Row]:
+def headline(form: str, scores: Mapping[str, Any]) -> Iterator[Row]:
     """The table of all scores over all labels.
 
+    form (str): name of the form of the corpus.
     scores (Mapping[str, Any]): the scores of a run.
     YIELDS (Row): a line a score.
     """
     for name, summary in summaries(scores):
-        averages = {average: summary[average]["f"] for average in AVERAGES if average in summary}
-        yield Row(name, summary["micro"], summary["intervals"]["f"], averages)
+        others = {average: summary[average]["f"] for average in AVERAGES if average in summary}
+        yield Row(name, meaning(form, name), summary["micro"], summary["intervals"]["f"], others)
+
+
+def averages(rows: Sequence[Row]) -> List[str]:
+    """The averages beside micro F1 that a table of scores has columns for.
+
+    rows (Sequence[Row]): its lines.
+    RETURNS (List[str]): their names.
+    """
+    return [name for name in AVERAGES if any(name in row.averages for row in rows)]
 
 
 def by_label(scores: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any]]]:
@@ -130,23 +150,21 @@ def summaries(scores: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any
         yield "cats", scores["cats"]
 
 
-def layer_table(evaluation: Evaluation) -> List[Tuple[str, List[Optional[float]]]]:
+def layer_table(evaluation: Evaluation) -> List[Tuple[str, Mapping[str, Optional[float]]]]:
     """F1 by layer of a corpus with layers, beside the row of the paper.
 
     evaluation (Evaluation): the evaluation.
-    RETURNS (List[Tuple[str, List[Optional[float]]]]): name and F1 of each layer, in the order of the form; empty for a
-        corpus without layers.
+    RETURNS (List[Tuple[str, Mapping[str, Optional[float]]]]): name, and F1 by layer; empty for a corpus without layers.
     """
     form, scores = evaluation.corpus.form, evaluation.run.scores
     if not form.layers or "challenge" not in scores:
         return []
-    rows: List[Tuple[str, List[Optional[float]]]] = [
-        (name, [summary["labels"].get(layer, {}).get("f") for layer in form.layers])
+    rows: List[Tuple[str, Mapping[str, Optional[float]]]] = [
+        (name, {layer: summary["labels"].get(layer, {}).get("f") for layer in form.layers})
         for name, summary in scores["challenge"].items()
     ]
     if form.name in PUBLISHED:
-        row = PUBLISHED[form.name]
-        rows.append((f"{row.name} ({row.source})", [row.f.get(layer) for layer in form.layers]))
+        rows.append((PUBLISHED[form.name].name, PUBLISHED[form.name].f))
     return rows
 
 
@@ -173,6 +191,11 @@ def where(mention: Optional[Mention]) -> str:
     if mention is None:
         return ""
     return f"{mention.label} {', '.join(f'{start}–{end}' for start, end in mention.fragments)}"
+
+
+def interval(bounds: Optional[Sequence[float]]) -> str:
+    """A 95 % interval in per cent; a dash where there is none."""
+    return f"{percent(bounds[0])} to {percent(bounds[1])}" if bounds else "–"
 
 
 def percent(value: Optional[float]) -> str:

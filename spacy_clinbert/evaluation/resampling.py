@@ -19,10 +19,11 @@ def intervals(rows: Rows, resamples: int = 2000, seed: int = 0) -> Dict[str, Int
     rows (Rows): counts by document and label.
     resamples (int): number of resamples; one in which a score is undefined does not count for it.
     seed (int): same seed, same intervals.
-    RETURNS (Dict[str, Interval]): low and high for "p", "r" and "f"; None where the score is undefined.
+    RETURNS (Dict[str, Interval]): low and high for "p", "r" and "f"; None where the score is undefined, and for a
+        single document, which says nothing of others.
     """
     counts = array(rows)
-    if not counts.any():
+    if len(counts) < 2 or not counts.any():
         return dict.fromkeys("prf")
     documents = len(counts)
     random = np.random.default_rng(seed)

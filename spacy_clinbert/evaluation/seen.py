@@ -13,12 +13,16 @@ from ..errors import ClinbertError
 INSIDE = {"MIMIC-III discharge summaries": "MIMIC-III notes, all of NOTEEVENTS"}
 
 
+# Of several encoders the one that saw most decides.
+VERDICTS = ("yes", "partly", "unknown", "no")
+
+
 class Seen(NamedTuple):
     """What is known of an encoder and a text.
 
-    encoder (Optional[str]): the encoder's name in the pipeline; None where the pipeline has none.
+    encoder (Optional[str]): the encoder's name in the pipeline, or the names of several; None where it has none.
     verdict (str): "yes", "partly", "no" or "unknown".
-    statement (str): one sentence.
+    statement (str): one sentence for each encoder.
     """
 
     encoder: Optional[str]
@@ -33,9 +37,15 @@ def what_was_seen(nlp: Language, form: Format) -> Seen:
     form (Format): the form of the corpus.
     RETURNS (Seen): what the catalogues of encoders and corpora know.
     """
-    name = next(encoder_names(nlp.config.interpolate()["components"]), None)
-    if name is None:
+    names = dict.fromkeys(encoder_names(nlp.config.interpolate()["components"]))
+    if not names:
         return Seen(None, "unknown", "The pipeline has no pretrained encoder that its config names.")
+    each = [_seen_by(name, form) for name in names]
+    verdict = min((one.verdict for one in each), key=VERDICTS.index)
+    return Seen(", ".join(names), verdict, " ".join(one.statement for one in each))
+
+
+def _seen_by(name: str, form: Format) -> Seen:
     entry = catalogued(name)
     if entry is None:
         return Seen(name, "unknown", f"Encoder {name}: what it saw is unknown, since it is not in the catalogue.")

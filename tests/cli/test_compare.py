@@ -58,9 +58,20 @@ def test_side_by_side(tmp_path):
 
     lines = show(*folders)
     f1 = next(line for line in lines if line[:1] == ["F1"])
-    assert f1[1] == f"{100 * document.systems[0].score.f:.1f}"
-    assert f"{100 * ours.difference:+.1f}" in next(line for line in lines if line[:2] == ["document", "ours"])
+    assert f1[1] == f"{100 * document.systems[0].score.f:.2f}"
+    assert f"{100 * ours.difference:+.2f}" in next(line for line in lines if line[:2] == ["document", "ours"])
     assert ["paper", "precision", "–", "–", "–"] in lines
+
+
+def test_a_long_name_keeps_the_columns_straight(tmp_path):
+    name = "training/a-system-with-a-long-name/model-best"
+    folders = [write(tmp_path / "one", "one", 1, 0.7), write(tmp_path / "two", name, 1, 0.8)]
+    app = typer.Typer()
+    app.command()(compare)
+    lines = CliRunner().invoke(app, list(map(str, folders))).output.splitlines()
+    start = next(i for i, line in enumerate(lines) if "p (Holm)" in line)
+    header, row = lines[start], next(line for line in lines[start:] if name in line)
+    assert len(header) == len(row) == header.index("p (Holm)") + len("p (Holm)")
 
 
 def test_order_of_documents_does_not_matter(tmp_path):

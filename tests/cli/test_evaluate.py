@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from typer.testing import CliRunner, Result
 
 from spacy_clinbert.cli.evaluate import evaluate
 from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.evaluation.evaluate import evaluate as judge
+from spacy_clinbert.evaluation.gold import read_gold
 from spacy_clinbert.evaluation.run import read_run
 
 RECORDS = [
@@ -98,12 +101,42 @@ def test_a_failing_component_names_the_document_and_leaves_nothing(corpus: Path,
     assert [path.name for path in corpus.parent.iterdir()] == ["test.spacy"]
 
 
+def test_a_tokenizer_that_fails_does_not_quote_the_text(corpus: Path) -> None:
+    def fail(text: str) -> Doc:
+        raise RuntimeError(text)
+
+    nlp = spacy.blank("en")
+    nlp.tokenizer = fail
+    with pytest.raises(ClinbertError, match="fails on document a: RuntimeError in test_evaluate\\.py") as raised:
+        judge(nlp, read_gold(corpus), model="m")
+    assert raised.value.__suppress_context__
+
+
+class LeavesOut:
+    """Leave a document out, as a pipeline does whose error handler passes over what fails."""
+
+    def __call__(self, doc: Doc) -> Doc:
+        return doc
+
+    def pipe(self, docs: Iterable[Doc], **options: object) -> Iterator[Doc]:
+        return (doc for doc in docs if "Walrus" not in doc.text)
+
+
+@Language.factory("test_cli_evaluate_leaves_out")
+def make_leaves_out(nlp: Language, name: str) -> LeavesOut:
+    return LeavesOut()
+
+
+def test_a_document_that_is_left_out_is_named(corpus: Path) -> None:
+    nlp = spacy.blank("en")
+    nlp.add_pipe("test_cli_evaluate_leaves_out")
+    with pytest.raises(ClinbertError, match="fails on document b: ValueError in predictions\\.py"):
+        judge(nlp, read_gold(corpus), model="m")
+
+
 def test_a_tokenizer_that_changes_the_text_is_refused(corpus: Path, tmp_path: Path) -> None:
     nlp = spacy.blank("en")
     nlp.tokenizer = lambda text: Doc(nlp.vocab, words=text.split())
-    from spacy_clinbert.evaluation.evaluate import evaluate as judge
-    from spacy_clinbert.evaluation.gold import read_gold
-
     with pytest.raises(ClinbertError, match="changes the text of document a"):
         judge(nlp, read_gold(corpus), model="m")
 

@@ -26,7 +26,7 @@ def test_scores_and_outputs_are_shown(tmp_path):
     assert "annotated/notes.parquet" in shown
 
 
-@pytest.mark.parametrize("content", [None, "{", ""])
+@pytest.mark.parametrize("content", [None, "{", "", "[]", '{"cats_macro_f": 0.5}'])
 def test_missing_scores_are_one_sentence(tmp_path, content):
     path = tmp_path / "ner.json"
     if content is not None:

@@ -56,3 +56,8 @@ def test_a_pipeline_that_says_nothing_decides_nothing() -> None:
     """Else a pipeline without categories would be right on every label that is not given."""
     found = score_cats([{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 0.0}], [{}, {}])
     assert not found.exclusive and found.accuracy == 0.0
+
+
+def test_a_document_without_gold_is_not_judged() -> None:
+    found = score_cats([one_hot("a"), {}], [one_hot("a"), one_hot("b")])
+    assert found.exclusive and (found.accuracy, found.rows[1]) == (1.0, {})

@@ -128,6 +128,13 @@ def test_semclinbr():
     assert weighted(rows["token"]) == pytest.approx((1, 4 / 5, 3 / 5 * 4 / 5 + 2 / 5))
 
 
+def test_semclinbr_converted_for_one_layer():
+    """Its gold is labelled by the layer; Disorders, which holds the label Finding too, is not annotated in it."""
+    doc = scored("Finding 0-4", "Finding 0-4; Finding 5-9", tokens=((0, 4), (5, 9)))
+    rows = challenge_rows(form("semclinbr", LAYERS), [doc])
+    assert rows == {"entity": [{"Finding": both(1, 2, 1)}], "token": [{"Finding": both(1, 2, 1)}]}
+
+
 def test_a_corpus_without_a_challenge_has_no_score_of_its_own():
     assert challenge_rows(form("brat"), [scored("a 0-1", "")]) == {}
 

@@ -41,7 +41,7 @@ def test_all_errors_are_accounted_for(docs):
     errors = find_errors(docs)
     assert sum(error.gold is not None for error in errors) == counts.gold - counts.found
     assert sum(error.predicted is not None for error in errors) == counts.predicted - counts.right
-    tables = count_errors(docs, lambda doc, place: f"{doc.id} {place}")
+    tables = count_errors(errors, lambda name, place: f"{name} {place}")
     for table in tables.values():
         assert sum(sum(kinds.values()) for kinds in table.values()) == len(errors)
         assert all(tuple(kinds) == KINDS for kinds in table.values())
@@ -50,7 +50,8 @@ def test_all_errors_are_accounted_for(docs):
 def test_by_label_and_section():
     """A section begins at 10. The error with gold counts under gold's label and where gold starts."""
     docs = [scored("a 0-4; b 12-14", "b 0-4; b 9-13", "x"), scored("", "c 20-21", "y")]
-    tables = count_errors(docs, lambda doc, place: f"{doc.id} {'plan' if place >= 10 else 'history'}")
+    errors = find_errors(docs)
+    tables = count_errors(errors, lambda name, place: f"{name} {'plan' if place >= 10 else 'history'}")
     nothing = dict.fromkeys(KINDS, 0)
     assert tables["labels"] == {
         "a": nothing | {"type": 1},

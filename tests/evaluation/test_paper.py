@@ -117,7 +117,7 @@ def test_beyond_the_cut_all_is_o(encoder: Language, tmp_path: Path) -> None:
     scores = evaluate(encoder, corpus, model="m").run.scores
     assert scores["paper"]["strict"]["micro"]["r"] == pytest.approx(2 / 3)
     assert scores["document"]["strict"]["micro"]["r"] == 1.0
-    assert any("wordpieces: 1 of 2;" in note and note.endswith("`paper`: 1.") for note in scores["notes"])
+    assert any("wordpieces: 1 of 2;" in note and note.endswith("“paper”: 1.") for note in scores["notes"])
 
 
 def test_each_line_goes_through_alone_and_the_rules_do_not_run(encoder: Language, tmp_path: Path) -> None:

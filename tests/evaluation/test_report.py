@@ -7,14 +7,18 @@ from xml.etree import ElementTree
 
 import pytest
 import spacy
+from scored_docs import scored
 from tiny_corpora import annotate, write_corpus, write_rules
 
+from spacy_clinbert.corpora.catalogue import find_format
 from spacy_clinbert.corpora.records import Mention
+from spacy_clinbert.evaluation.challenges import CHALLENGES, challenge_rows
 from spacy_clinbert.evaluation.counts import Counts
 from spacy_clinbert.evaluation.errors import Error
 from spacy_clinbert.evaluation.evaluate import Evaluation, evaluate
 from spacy_clinbert.evaluation.figures import error_figure, f1_figure
 from spacy_clinbert.evaluation.gold import read_gold
+from spacy_clinbert.evaluation.meanings import meaning
 from spacy_clinbert.evaluation.published import PUBLISHED
 from spacy_clinbert.evaluation.report import context, headline, layer_table, percent, render
 from spacy_clinbert.evaluation.summary import summarise
@@ -62,10 +66,10 @@ def test_the_head_says_what_was_seen_and_how_often_the_test_set_was_opened(tmp_p
 
 def test_undefined_is_a_dash(tmp_path: Path) -> None:
     evaluation = judge(tmp_path, [SECRETS], {"absent": "<drug>"})
-    row = next(iter(headline(evaluation.run.scores)))
+    row = next(iter(headline("i2b2_2010", evaluation.run.scores)))
     assert [percent(row.score[key]) for key in "prf"] == ["–", "0.00", "0.00"]
     page = render(evaluation, False)
-    assert re.search(r'<td>document: strict IOB2</td><td class="n">–</td>', page)
+    assert re.search(r'<td class="name">document: strict IOB2</td><td class="n">–</td>', page)
     assert "nothing was predicted: precision is undefined" in page
 
 
@@ -81,11 +85,11 @@ def test_layers_stand_beside_the_row_of_the_paper(tmp_path: Path) -> None:
     layers = list(evaluation.corpus.form.layers)
     assert len(layers) == 13 and list(PUBLISHED["semclinbr"].f) == layers
     entity, token, paper = layer_table(evaluation)
-    assert entity[1][layers.index("Sign or Symptom")] == 1.0
+    assert entity[1]["Sign or Symptom"] == 1.0
     # One of two predicted disorders is annotated.
-    assert entity[1][layers.index("Disorders")] == token[1][layers.index("Disorders")] == pytest.approx(2 / 3)
-    assert entity[1][layers.index("Medical Device")] is None
-    assert "split and metric unknown" in paper[0] and paper[1][0] == 0.7913
+    assert entity[1]["Disorders"] == token[1]["Disorders"] == pytest.approx(2 / 3)
+    assert entity[1]["Medical Device"] is None
+    assert "split and metric unknown" in paper[0] and paper[1]["Disorders"] == 0.7913
     page = render(evaluation, False)
     assert "split and metric unknown" in page and "79.13" in page and "weighted" in page
 
@@ -115,3 +119,10 @@ def test_figures_are_the_same_bytes_each_time() -> None:
     for draw, argument in ((f1_figure, {"document": summary, "paper": summary}), (error_figure, table)):
         assert draw(argument) == draw(argument)
     assert "unknown" in error_figure(table)
+
+
+@pytest.mark.parametrize("form", [*CHALLENGES, "semclinbr", "brat"])
+def test_each_score_says_what_it_means(form: str) -> None:
+    names = challenge_rows(find_format(form), [scored("", "")])
+    assert all(meaning(form, f"challenge: {name}").endswith(".") for name in names)
+    assert meaning(form, "document: strict IOB2") != meaning(form, "paper: strict IOB2")

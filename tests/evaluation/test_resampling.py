@@ -29,6 +29,10 @@ def test_intervals_cover_the_truth():
     assert 0.9 <= hits / 200 <= 0.99
 
 
+def test_one_document_says_nothing_of_others():
+    assert intervals([{"a": Counts(1, 2, 1, 4)}]) == {"p": None, "r": None, "f": None}
+
+
 def test_intervals_by_hand():
     """Of two documents, one all right and one all wrong, a quarter of the resamples holds only one kind: 0 to 1."""
     one = intervals([{"a": Counts(1, 1, 1, 1)}, {"b": Counts(0, 1, 0, 1)}])

@@ -112,6 +112,7 @@ GOOD = {"clinbert_id": "a", "clinbert_gold": (), "clinbert_format": "i2b2_2010"}
         ((GOOD, {"clinbert_id": "b"}), "document 2: no gold"),
         ((GOOD, {**GOOD, "clinbert_format": "brat"}), "mixes the forms brat and i2b2_2010"),
         (({**GOOD, "clinbert_format": "other"},), "no format 'other'"),
+        ((GOOD, GOOD), "two documents are named a"),
     ],
 )
 def test_a_corpus_without_gold_ends_in_one_sentence(user_data: tuple, message: str, tmp_path: Path) -> None:

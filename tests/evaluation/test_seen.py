@@ -73,3 +73,11 @@ def test_an_encoder_of_spacy_transformers_is_found() -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("transformer", config={"model": {"name": "Charangan/MedBERT"}})
     assert what_was_seen(nlp, form("CRAFT")).verdict == "yes"
+
+
+def test_of_several_encoders_each_is_told_and_the_one_that_saw_most_decides() -> None:
+    nlp = pipeline("bert-base-cased")
+    nlp.add_pipe("clinbert_ner", "second", config={"model": {"tok2vec": {"name": "bio-clinicalbert"}}})
+    seen = what_was_seen(nlp, form(NOTES))
+    assert (seen.encoder, seen.verdict) == ("bert-base-cased, bio-clinicalbert", "yes")
+    assert seen.statement.count("Encoder ") == 2
