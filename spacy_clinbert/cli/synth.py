@@ -13,7 +13,9 @@ MARK = "synthetic.json"
 
 
 def synth(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="notes (MIMIC-III's NOTEEVENTS) or i2b2_2010.")],
+    form: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="notes (MIMIC-III's NOTEEVENTS), or one of `clinbert formats`.")
+    ],
     out: Annotated[Path, typer.Argument(help="Folder for the corpus; an earlier one is replaced.")],
     notes: Annotated[int, typer.Option(min=1, help="Number of notes.")] = 1000,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,

@@ -22,7 +22,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..errors import ClinbertError
 from .brat_mentions import Line, place, unbroken
-from .folders import files, relative
+from .folders import files, relative, split_by
 from .formats import Format
 from .records import Entry, Mention, Record, Rejection, Relation, read_text
 
@@ -50,8 +50,9 @@ def entries(source: Path) -> Iterator[Entry]:
     """
     if not source.is_dir():
         raise ClinbertError(f"{source}: no such folder: give the folder of the .txt and .ann files")
-    stems = {path.with_suffix(""): split for path, split in files(source, (".ann", ".txt"), "brat")}
-    for stem, split in sorted(stems.items()):
+    for stem in sorted({path.with_suffix("") for path, _ in files(source, (".ann", ".txt"), "brat")}):
+        # Documents are named as their authors like, such as stress-test-2: only folders say the split.
+        split = split_by(stem.relative_to(source).parts[:-1])
         yield Entry(relative(stem, source), split, partial(_load, source, stem))
 
 

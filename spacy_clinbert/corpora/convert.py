@@ -15,12 +15,13 @@ from ..output import whole_folder
 from ..rules import split_sections, split_sentences
 from .docs import layer_of
 from .duplicates import Duplicates
+from .folders import REJECTED
 from .formats import Format
 from .records import LeftOut, Record, Rejection
 from .sinks import DocBins, TagFiles
 from .splits import SPLITS, Division, divide, paper_dev
 
-LABELS, REPORT, REJECTED = "labels.json", "report.json", "convert.rejected.jsonl"
+LABELS, REPORT = "labels.json", "report.json"
 # What `clinbert evaluate` keeps beside a test set: how often it was opened, which no new conversion may forget.
 OPENED = "test.spacy.evaluations.json"
 CONTENTS = (*(f"{split}.{end}" for split in SPLITS for end in ("spacy", "iob")), LABELS, REPORT, REJECTED, OPENED)
@@ -100,7 +101,7 @@ def convert(job: Conversion, out: Path, nlp: Language) -> Report:
     out (Path): output folder; an earlier conversion there is replaced.
     nlp (Language): pipeline whose tokenizer cuts the texts.
     RETURNS (Report): what was written.
-    RAISES (ClinbertError): if the corpus is empty, a document unreadable or the form has no such layer; nothing is
+    RAISES (ClinbertError): if the corpus is empty, a document unreadable or no mention of the layer; nothing is
         written.
     """
     division = divide(job.form.entries(job.source), job.split, job.seed)
@@ -129,6 +130,9 @@ def convert(job: Conversion, out: Path, nlp: Language) -> Report:
                     reject("mention", mention)
         if not report.splits:
             raise ClinbertError(f"{job.source}: no documents: give the folder of a corpus in the form {job.form.name}")
+        if job.layer and not any(counts.mentions for counts in report.splits.values()):
+            choice = ", ".join(job.form.layers) or "a label of the corpus"
+            raise ClinbertError(f"{job.source}: no mention is of the layer {job.layer!r}: choose {choice}")
         for pair in duplicates.pairs(SPLITS):
             key = "/".join(pair.splits)
             report.near_duplicates[key] = report.near_duplicates.get(key, 0) + 1
@@ -251,8 +255,6 @@ def _labels(report: Report, split: str) -> List[str]:
 
 def _warnings(report: Report) -> List[str]:
     warnings = [f"the corpus has no {split} documents" for split in SPLITS if split not in report.splits]
-    if report.layer and not any(counts.mentions for counts in report.splits.values()):
-        warnings.append(f"no mention is of the layer {report.layer!r}")
     for split in ("dev", "test"):
         unknown = sorted(set(_labels(report, split)) - set(_labels(report, "train")))
         warnings += [f"label {label!r} of {split} does not occur in train" for label in unknown]

@@ -31,7 +31,8 @@ def make_doc(record: Record, nlp: Language, form: Format) -> Tuple[Doc, List[Rej
     form (Format): the record's form.
     RETURNS (Tuple[Doc, List[Rejection]]): the Doc, and each mention that is not in `doc.ents`.
     """
-    doc = nlp.make_doc(record.text)
+    # `nlp.make_doc` refuses more than a million characters, for the sake of components that do not run here.
+    doc = nlp.tokenizer(record.text)
     placed: List[Tuple[Span, Mention]] = []
     rejected: List[Rejection] = []
     for mention in record.mentions:

@@ -14,6 +14,7 @@ blanks is one separator, but blanks at the start of a line leave an empty first 
 it may hold quotes, and run over a line end.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -27,7 +28,7 @@ from .paper_lines import whole_words
 from .records import Entry, Mention, Record, Rejection, Relation, read_text
 
 TRAIN, TEST, REFERENCE = "concept_assertion_relation_training_data", "test_data", "reference_standard_for_test_data"
-_CONCEPT = r'c="(?P<text{0}>.*)" (?P<from{0}>\d+:\d+) (?P<to{0}>\d+:\d+)'
+_CONCEPT = r'c="(?P<text{0}>.*)" (?P<from{0}>\d{{1,9}}:\d{{1,9}}) (?P<to{0}>\d{{1,9}}:\d{{1,9}})'
 # Greedy up to the last ` d:d d:d`, because the text may hold quotes and offsets of its own.
 CON = re.compile(_CONCEPT.format("") + r'\|\|t="(?P<label>\w+)"')
 AST = re.compile(_CONCEPT.format("") + r'\|\|t="(?P<label>\w+)"\|\|a="(?P<assertion>\w+)"')
@@ -147,21 +148,23 @@ def _load(source: Path, name: str, txt: Path, con: Path, ast: Path, rel: Path) -
     mentions: List[Mention] = []
     doubts: List[Rejection] = []
     found: Dict[Tuple[int, int], int] = {}
+    labelled: Dict[Tuple[Tuple[int, int], str], int] = {}
     for number, line in _rows(con, CON):
         span = _span(lines, con, number, line, "")
         if _words(line["text"]) != _words(text[slice(*span)]):
             reason = "kept at its offsets, where the text differs from the concept's"
             doubts.append(Rejection(relative(con, source), f"line {number}", reason))
         found.setdefault(span, len(mentions))
+        labelled.setdefault((span, line["label"]), len(mentions))
         mentions.append(Mention((span,), line["label"], f"line {number}"))
-    for number, line in _rows(ast, AST) if ast.is_file() else ():
-        index = found.get(_span(lines, ast, number, line, ""))
+    for number, line in _rows(ast, AST) if os.path.lexists(ast) else ():
+        index = labelled.get((_span(lines, ast, number, line, ""), line["label"]))
         if index is None:
             doubts.append(Rejection(relative(ast, source), f"line {number}", "left out: its concept is not annotated"))
         else:
             mentions[index] = mentions[index]._replace(assertion=line["assertion"])
     relations: List[Relation] = []
-    for number, line in _rows(rel, REL) if rel.is_file() else ():
+    for number, line in _rows(rel, REL) if os.path.lexists(rel) else ():
         head, tail = (found.get(_span(lines, rel, number, line, which)) for which in ("", "2"))
         if head is None or tail is None:
             doubts.append(Rejection(relative(rel, source), f"line {number}", "left out: a concept is not annotated"))
@@ -173,7 +176,7 @@ def _load(source: Path, name: str, txt: Path, con: Path, ast: Path, rel: Path) -
 
 
 def _rows(path: Path, form: "re.Pattern[str]") -> Iterator[Tuple[int, "re.Match[str]"]]:
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip(" \t\r")
         if not line:
             continue

@@ -1,6 +1,5 @@
 """The XML files of the 2006 challenges: a ROOT of many RECORDs, each with an ID and a TEXT."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,8 @@ from xml.sax.saxutils import escape
 
 from ..errors import ClinbertError
 from .folders import files, relative
-from .markup import read_xml
+from .markup import NOT_XML, read_xml
 from .records import Entry, LeftOut, Record
-
-# https://www.w3.org/TR/xml/#charsets
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def xml_text(text: str, place: str) -> str:
     RETURNS (str): its XML.
     RAISES (ClinbertError): if it holds a character that XML cannot hold.
     """
-    bad = _NOT_XML.search(text)
+    bad = NOT_XML.search(text)
     if bad:
         raise ClinbertError(f"{place}, character {bad.start()}: U+{ord(bad[0]):04X} cannot stand in XML: remove it")
     return escape(text, {"\r": "&#13;", '"': "&quot;"})

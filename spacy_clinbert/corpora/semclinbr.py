@@ -28,7 +28,7 @@ from xml.sax.saxutils import escape, quoteattr
 from ..errors import ClinbertError
 from .folders import files, relative
 from .formats import Format
-from .markup import read_xml
+from .markup import NOT_XML, read_xml
 from .paper_lines import Bounds
 from .records import Entry, Mention, Record, Rejection, Relation
 from .semclinbr_offsets import TOKEN, count_line_ends, mend, place
@@ -36,7 +36,6 @@ from .umls_groups import GROUPS
 
 _TEXT = re.compile(rb"(<TEXT\b[^>]*>)(.*)(?=</TEXT)", re.DOTALL)
 _RETURN = re.compile(rb"<!\[CDATA\[.*?\]\]>|\r", re.DOTALL)
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Annotation(NamedTuple):
@@ -108,7 +107,7 @@ def write_document(
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<ANNOTATIONS>", f"  <TEXT>{escape(text)}</TEXT>"]
     lines += ["  <TAGS>", *tags, "  </TAGS>", "  <RELATIONS>", *rels, "  </RELATIONS>", "</ANNOTATIONS>"]
     content = "\n".join(lines) + "\n"
-    if _NOT_XML.search(content):
+    if NOT_XML.search(content):
         raise ClinbertError(f"{path.name}: XML cannot hold control characters or half surrogates: remove them")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode("utf-8"))

@@ -1,18 +1,19 @@
 """Where converted records go: DocBins, or token/tag files."""
 
+import re
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, Iterator, List, TextIO
+from typing import Dict, Iterator, List, TextIO, Tuple
 
 from spacy.language import Language
 
+from ..errors import ClinbertError
 from .docbin import DocBinWriter
 from .docs import make_doc
 from .formats import Format
-from .paper_lines import Bounds, tag
+from .paper_lines import Bounds, spans, tag
 from .records import Record, Rejection
-
-TOKENS = ("pipeline", "paper")
 
 
 class DocBins(ExitStack):
@@ -56,16 +57,19 @@ class TagFiles(ExitStack):
         """Write a record.
 
         split (str): its split; record (Record): the record.
-        RETURNS (List[Rejection]): with the pipeline's tokens, each mention that they cannot hold.
+        RETURNS (List[Rejection]): each mention that the tags cannot hold.
+        RAISES (ClinbertError): if the record has categories, of which tags say nothing.
         """
+        if record.cats:
+            raise ClinbertError(f"{record.id}: has categories, which token/tag files cannot hold: write DocBins")
         if split not in self.files:
             path = self.folder / f"{split}.iob"
             self.files[split] = self.enter_context(path.open("w", encoding="utf-8", newline="\n"))
-        rejected: List[Rejection] = []
         sentences: List[List[str]] = []
         if self.tokens == "paper":
             lines = self.form.paper_lines(record.text, record.mentions)
-            tagged = tag(lines, record.mentions)
+            tagged = list(tag(lines, record.mentions))
+            rejected = _not_held(tagged, record)
             sentences = [[f"{record.text[start:end]} {iob}" for start, end, iob in line] for line in tagged]
             if record.heading:
                 sentences.insert(0, [f"{word} O" for word in record.heading.split()])
@@ -74,10 +78,24 @@ class TagFiles(ExitStack):
             tags = {token.idx: token.ent_iob_ + (f"-{token.ent_type_}" if token.ent_type_ else "") for token in doc}
             words = [(token.idx, token.idx + len(token)) for token in doc if not token.is_space]
             for line in _lines(record.text, words):
-                sentences.append([f"{record.text[start:end]}\t{tags[start]}" for start, end in line])
+                # A placeholder may run over a line end.
+                tokens = ((re.sub(r"[\t\r\n]", " ", record.text[start:end]), start) for start, end in line)
+                sentences.append([f"{token}\t{tags[start]}" for token, start in tokens])
         for sentence in sentences:
             self.files[split].write("".join(f"{row}\n" for row in sentence) + "\n")
         return rejected
+
+
+def _not_held(tagged: List[List[Tuple[int, int, str]]], record: Record) -> List[Rejection]:
+    held = Counter(spans(tagged))
+    rejected: List[Rejection] = []
+    for mention in record.mentions:
+        span = (*mention.fragments[0], mention.label)
+        if len(mention.fragments) == 1 and held[span]:
+            held[span] -= 1
+        else:
+            rejected.append(Rejection(record.annotations, mention.id, "the papers' tags do not hold it as annotated"))
+    return rejected
 
 
 def _lines(text: str, words: List[Bounds]) -> Iterator[List[Bounds]]:

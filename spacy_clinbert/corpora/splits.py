@@ -10,7 +10,6 @@ from typing import Dict, FrozenSet, Set
 from .records import Entry
 
 SPLITS = ("train", "dev", "test")
-MODES = ("document", "paper", "shipped")
 DEV_SHARE = 0.1
 # ClinicalBERT's run_ner.py: seed 42, and the last of nine parts for development.
 PAPER_SEED, PAPER_PARTS = 42, 9
@@ -45,7 +44,7 @@ def divide(entries: Iterable[Entry], mode: str, seed: int) -> Division:
     Drawn by a hash of each name, so that neither the order of files nor other documents' names matter.
 
     entries (Iterable[Entry]): the documents.
-    mode (str): one of `MODES`; with "shipped" and "paper" no documents are drawn.
+    mode (str): "document", "shipped" or "paper"; with the latter two no documents are drawn.
     seed (int): the seed.
     RETURNS (Division): the division. A corpus that ships with a development split keeps it.
     """

@@ -203,7 +203,7 @@ def test_latin_1_is_named_with_its_line(file: str, tmp_path: Path) -> None:
 
 
 def test_split_folders(tmp_path: Path) -> None:
-    for name in ("train/a.b", "dev/a.b", "more/test-set/a", "c"):
+    for name in ("train/a.b", "train/stress-test-2", "dev/a.b", "more/test-set/a", "c"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         for suffix in ("txt", "ann"):
             (tmp_path / f"{name}.{suffix}").write_text("")
@@ -215,6 +215,7 @@ def test_split_folders(tmp_path: Path) -> None:
         ("dev/a.b", "dev", "dev/a.b.ann"),
         ("more/test-set/a", "test", "more/test-set/a.ann"),
         ("train/a.b", "train", "train/a.b.ann"),
+        ("train/stress-test-2", "train", "train/stress-test-2.ann"),
     ]
     with pytest.raises(ClinbertError, match="no such folder"):
         list(brat.entries(tmp_path / "nowhere"))

@@ -204,3 +204,16 @@ def test_how_often_the_test_set_was_opened_is_not_forgotten(tmp_path: Path) -> N
     (tmp_path / "out" / OPENED).write_text("[]")
     run(source, tmp_path / "out")
     assert (tmp_path / "out" / OPENED).read_text() == "[]"
+
+
+def test_a_layer_that_no_mention_is_of_is_an_error(tmp_path: Path) -> None:
+    source = plain(tmp_path / "corpus", {"a": "BP low .", "b": "HR high ."})
+    with pytest.raises(ClinbertError, match="no mention is of the layer 'tests': choose a label of the corpus"):
+        run(source, tmp_path / "out", layer="tests")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_text_longer_than_spacy_takes_by_default() -> None:
+    record = Record("a", "word " * (NLP.max_length // 5 + 1), (Mention(((0, 4),), "test"),))
+    doc, rejected = make_doc(record, NLP, FORMAT)
+    assert len(doc.text) > NLP.max_length and len(doc.ents) == 1 and not rejected

@@ -67,6 +67,20 @@ def test_assertions_and_relations(tmp_path: Path) -> None:
     assert [(doubt.file, doubt.id) for doubt in record.doubts] == [("ast/r1.ast", "line 2"), ("rel/r1.rel", "line 2")]
 
 
+def test_an_assertion_belongs_to_the_concept_of_its_type(tmp_path: Path) -> None:
+    con = 'c="bp" 1:0 1:0||t="test"\nc="bp" 1:0 1:0||t="problem"\n'
+    ast = 'c="bp" 1:0 1:0||t="problem"||a="absent"\nc="bp" 1:0 1:0||t="treatment"||a="absent"\n'
+    record = load(write_plain(tmp_path, con, ast=ast))
+    assert [(mention.label, mention.assertion) for mention in record.mentions] == [("test", ""), ("problem", "absent")]
+    assert [doubt.id for doubt in record.doubts] == ["line 2"]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line(tmp_path: Path) -> None:
+    line = '\ufeffc="bp" 1:0 1:0||t="problem"'
+    record = load(write_plain(tmp_path, f"{line}\n", ast=f'{line}||a="absent"\n'))
+    assert [(mention.label, mention.assertion) for mention in record.mentions] == [("problem", "absent")]
+
+
 def test_text_that_differs_is_kept_and_reported(tmp_path: Path) -> None:
     record = load(write_plain(tmp_path, 'c="chest pain" 3:1 3:2||t="problem"\n'))
     assert found(record) == [("pain and", "problem")]
@@ -82,6 +96,7 @@ def test_text_that_differs_is_kept_and_reported(tmp_path: Path) -> None:
         ('c="bp" 1:1 1:0||t="test"', "line 1: no tokens from 1:1 to 1:0 in the text"),
         ('c="bp" 0:0 0:0||t="test"', "line 1: no tokens from 0:0 to 0:0 in the text"),
         ('c="secret words" 1:0||t="test"', "line 1: not of the form"),
+        (f'c="secret words" 1:0 1:{"9" * 5000}||t="test"', "line 1: not of the form"),
         ('c="bp" 1:0 1:0||t="test"||a="present"', "line 1: not of the form"),
     ],
 )
@@ -96,6 +111,15 @@ def test_missing_files_are_named(missing: str, tmp_path: Path) -> None:
     (write_plain(tmp_path, 'c="bp" 1:0 1:0||t="test"\n') / missing).unlink()
     with pytest.raises(ClinbertError, match=Path(missing).name):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["ast", "rel"])
+def test_a_link_to_nowhere_is_no_missing_file(kind: str, tmp_path: Path) -> None:
+    folder = write_plain(tmp_path, "", **{kind: ""})
+    (folder / kind / f"r1.{kind}").unlink()
+    (folder / kind / f"r1.{kind}").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ClinbertError, match=rf"r1\.{kind}: No such file"):
+        load(folder)
 
 
 def test_latin_1_is_named_with_its_line(tmp_path: Path) -> None:

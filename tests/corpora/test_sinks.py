@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from spacy_clinbert.corpora import i2b2_2010
 from spacy_clinbert.corpora.catalogue import find_format
 from spacy_clinbert.corpora.convert import Conversion, convert
 from spacy_clinbert.corpora.records import Mention, Record
+from spacy_clinbert.corpora.sinks import TagFiles
+from spacy_clinbert.errors import ClinbertError
 
 NLP = spacy.blank("en")
 NLP.tokenizer = create_clinical_tokenizer()(NLP)
@@ -63,3 +66,32 @@ def test_the_papers_files_exactly(form: str, folder: str, shared: Path, tmp_path
     convert(job, tmp_path / "out", NLP)
     expected = [path.read_text().strip("\n") for path in sorted((golden / folder).glob("*.iob"))]
     assert (tmp_path / "out/train.iob").read_text().strip("\n") == "\n\n".join(expected)
+
+
+def test_what_the_papers_tags_do_not_hold_is_listed(tmp_path: Path) -> None:
+    record = Record("a", "BP low and 40mg/day", (), annotations="a.ann")
+    mentions = [
+        Mention(((0, 6),), "X", "whole"),
+        Mention(((3, 6),), "Y", "inside, and later"),
+        Mention(((0, 2), (7, 10)), "X", "fragments"),
+        Mention(((11, 15),), "X", "a part of a token"),
+    ]
+    for form, held in (("i2b2_2010", {"inside, and later"}), ("brat", {"inside, and later", "a part of a token"})):
+        with TagFiles(tmp_path, find_format(form), NLP, "paper") as files:
+            rejected = files.add("train", replace(record, mentions=tuple(mentions)))
+        assert {one.id for one in rejected} == {one.id for one in mentions} - held
+        assert {(one.file, one.reason) for one in rejected} == {
+            ("a.ann", "the papers' tags do not hold it as annotated")
+        }
+
+
+def test_a_placeholder_over_a_line_end_stays_on_its_line(tmp_path: Path) -> None:
+    with TagFiles(tmp_path, FORMAT, NLP, "pipeline") as files:
+        files.add("train", Record("a", "by [**First Name8\n(NamePattern2) **] now\n"))
+    assert (tmp_path / "train.iob").read_text() == "by\tO\n[**First Name8 (NamePattern2) **]\tO\nnow\tO\n\n"
+
+
+@pytest.mark.parametrize("tokens", ["pipeline", "paper"])
+def test_categories_are_no_tags(tokens: str, tmp_path: Path) -> None:
+    with TagFiles(tmp_path, FORMAT, NLP, tokens) as files, pytest.raises(ClinbertError, match="has categories"):
+        files.add("train", Record("a", "BP low", cats={"Asthma": 1.0}))
