@@ -45,7 +45,7 @@ class TagFiles(ExitStack):
 
     folder (Path): an existing folder; form (Format): the form; nlp (Language): pipeline whose tokenizer cuts the texts.
     tokens (str): "pipeline" for its tokens, the tag behind a tab (a token may hold blanks); "paper" for the lines that
-        ClinicalBERT's converters wrote, the tag behind a blank.
+        ClinicalBERT's converters wrote, the tag behind a blank (a tab where the form's labels hold blanks).
     """
 
     def __init__(self, folder: Path, form: Format, nlp: Language, tokens: str) -> None:
@@ -70,7 +70,8 @@ class TagFiles(ExitStack):
             lines = self.form.paper_lines(record.text, record.mentions)
             tagged = list(tag(lines, record.mentions))
             rejected = _not_held(tagged, record)
-            sentences = [[f"{record.text[start:end]} {iob}" for start, end, iob in line] for line in tagged]
+            sep = "\t" if self.form.layers else " "
+            sentences = [[f"{record.text[start:end]}{sep}{iob}" for start, end, iob in line] for line in tagged]
             if record.heading:
                 sentences.insert(0, [f"{word} O" for word in record.heading.split()])
         else:
