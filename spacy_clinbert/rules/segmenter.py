@@ -24,7 +24,34 @@ _ITEM = re.compile(r"(?<!\w)(?:[a-z]{1,5}(?=\))|\d{1,2}(?=[.)]\s))", re.IGNORECA
 _SINGLE = re.compile(r"(?:[^.!?。．！？)）」\"'“”‘’]|(?<=\d)\.(?=\d)|(?<=\w)['’](?=\w))*[.!?]?")
 
 
+# What to look for of pySBD's abbreviations: it protects the period behind one, so that a text without `abbreviation.`
+# needs nothing; of one with periods of its own, its pattern takes any character for them.
+_SOUGHT = [
+    (
+        f"{abbreviation}." if abbreviation.isalnum() else abbreviation,
+        re.compile(rf"(?:^|\s){abbreviation}", re.IGNORECASE),
+    )
+    for abbreviation in map(str.strip, English.Abbreviation.ABBREVIATIONS)
+]
+
+
+class _Abbreviations(English.AbbreviationReplacer):
+    """pySBD's replacements, without its two searches for each abbreviation whose letters stand anywhere."""
+
+    def search_for_abbreviations_in_string(self, text: str) -> str:
+        # pySBD's pattern for the word behind an abbreviation has a brace in it by mistake.
+        if "{" in text:
+            return super().search_for_abbreviations_in_string(text)
+        lowered = text.lower()
+        for sought, pattern in _SOUGHT:
+            if sought in lowered:
+                for found in dict.fromkeys(pattern.findall(text)):
+                    text = self.scan_for_replacements(text, found, 0, "")
+        return text
+
+
 class _ClinicalEnglish(English):
+    AbbreviationReplacer = _Abbreviations
     # What pySBD's own pattern finds (`.[1, 2] The`), without its nested repeats: exponential on `.[12 34 56`.
     NUMBERED_REFERENCE_REGEX = (
         r"(?<=[^\d\s])(\.|∯)"
