@@ -35,11 +35,7 @@ def whole_folder(folder: Path, contents: Collection[str]) -> Iterator[Path]:
     """
     folder = folder.resolve()
     with _refusals(folder):
-        if folder.exists() and not folder.is_dir():
-            raise ClinbertError(f"output {folder} is a file: give a folder")
-        others = {path.name for path in folder.iterdir()} - set(contents) if folder.is_dir() else set()
-        if others:
-            raise ClinbertError(f"output {folder} holds {min(others)}, which is no earlier output: give another folder")
+        check_replaceable(folder, contents)
         with _folder_beside(folder) as temporary:
             fresh = temporary / "new"
             fresh.mkdir()
@@ -47,6 +43,20 @@ def whole_folder(folder: Path, contents: Collection[str]) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(temporary / "old")
             fresh.rename(folder)
+
+
+def check_replaceable(folder: Path, contents: Collection[str]) -> None:
+    """Check, as `whole_folder` does, that a folder is not there or holds an earlier output.
+
+    folder (Path): where the output shall lie.
+    contents (Collection[str]): names that such an output may hold.
+    RAISES (ClinbertError): if it is a file or holds anything else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ClinbertError(f"output {folder} is a file: give a folder")
+    others = {path.name for path in folder.iterdir()} - set(contents) if folder.is_dir() else set()
+    if others:
+        raise ClinbertError(f"output {folder} holds {min(others)}, which is no earlier output: give another folder")
 
 
 @contextmanager

@@ -6,27 +6,36 @@ import typer
 
 from ..errors import ClinbertError
 from .annotate import annotate
+from .bionlp import bionlp
 from .compare import compare
 from .convert import convert
+from .corpus import corpus
 from .encoders import encoders
 from .evaluate import evaluate
+from .export import export
 from .formats import formats
+from .overrides import TAKES_OVERRIDES
+from .package import package
 from .page import page
-from .pretrain import TAKES_OVERRIDES, pretrain
+from .pretrain import pretrain
+from .recipes import recipes
 from .report import report
 from .synth import synth
+from .tune import tune
 from .vocab import vocab
 
 app = typer.Typer(
     name="clinbert",
-    help="Clinical BERT pipelines in spaCy: synthesise, convert, pretrain, annotate.",
+    help="Clinical BERT pipelines in spaCy, from raw notes to trained, evaluated, packaged models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, compare, convert, encoders, evaluate, formats, page, report, synth, vocab):
+plain = (annotate, compare, convert, corpus, encoders, evaluate, formats, package, page, recipes, report, synth, vocab)
+for command in plain:
     app.command()(command)
-app.command(context_settings=TAKES_OVERRIDES)(pretrain)
+for command in (bionlp, export, pretrain, tune):
+    app.command(context_settings=TAKES_OVERRIDES)(command)
 
 
 def main() -> None:

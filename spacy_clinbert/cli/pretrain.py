@@ -1,44 +1,45 @@
-"""`clinbert pretrain`: masked language modelling on notes."""
+"""`clinbert pretrain`: train a BERT on the instances of an export."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-# Settings of the config are overridden as in `spacy train`: by options that typer does not know.
-TAKES_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+from .overrides import TAKES_OVERRIDES, read_overrides
+
+__all__ = ["TAKES_OVERRIDES", "pretrain"]
 
 
 def pretrain(
     context: typer.Context,
-    config: Annotated[Path, typer.Argument(help="Config file; configs/pretraining holds examples.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a config file; `clinbert recipes` lists them.")],
 ) -> None:
-    """Pretrain a BERT on notes by masked language modelling; --section.setting VALUE overrides the config.
+    """Pretrain a BERT on what `clinbert export` wrote; --section.setting VALUE overrides the recipe.
 
-    Example: clinbert pretrain configs/pretraining/demo.cfg --paths.notes notes.csv.gz --training.steps 500
+    Interrupted, the same command goes on from the last checkpoint. On several GPUs: torchrun --nproc-per-node 4 -m
+    spacy_clinbert pretrain, and the rest as below.
+
+    Example: clinbert pretrain clinicalbert --paths.instances exports/clinicalbert --paths.output my-clinicalbert
     """
-    import click
-    from spacy.cli._util import parse_config_overrides
+    import os
+
     from wasabi import table
 
-    from ..errors import ClinbertError
-    from ..pretraining.mlm import pretrain as run
-    from ..pretraining.settings import read_settings
+    from ..pretraining.recipes import read_recipe
+    from ..pretraining.settings import Settings
+    from ..pretraining.train import pretrain as run
 
-    try:
-        overrides = parse_config_overrides(list(context.args), env_var=None)
-    except click.NoSuchOption as error:
-        raise ClinbertError(f"option {error.option_name} is no --section.setting of the config") from error
-    settings = read_settings(config, overrides)
+    chosen = read_recipe(recipe, read_overrides(context) if context.args else {})
+    settings = Settings(paths=chosen.paths, model=chosen.model, training=chosen.training)
     done = run(settings)
-    rows = (
-        ("notes", f"{done.n_notes:,} and {done.n_held_out:,} held out, {done.n_rejected:,} rejected"),
-        ("windows", f"{done.n_windows:,}"),
-        ("train loss", f"{done.train_loss:.3f}"),
-        ("held-out loss", f"{done.held_out_loss:.3f}"),
-        ("held-out perplexity", f"{done.perplexity:.2f}"),
-        ("held-out accuracy", f"{done.accuracy:.1%}"),
+    if os.environ.get("RANK", "0") != "0":
+        return
+    resumed = f", resumed at {done.resumed:,}" if done.resumed else ""
+    rows = [
+        ("instances", f"{done.instances:,} trained on, {done.held_out:,} held out"),
+        ("steps", f"{done.steps:,} ({done.epochs:.2f} epochs){resumed}"),
+        *((f"train {name.replace('_', ' ')}", f"{value:.3f}") for name, value in done.losses.items() if value),
+        *((f"held-out {name.replace('_', ' ')}", f"{value:.3f}") for name, value in done.scores.items()),
         ("seconds", f"{done.seconds:.0f}"),
         ("output", str(settings.paths.output)),
-    )
+    ]
     typer.echo(table(rows, max_col=100).strip("\n"))

@@ -3,13 +3,15 @@
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, TypeVar
 
 from ..encoders import EncoderSource, resolve_encoder, unreachable
 from ..errors import ClinbertError
 
 # Seconds to wait for the hub's answer on whether it has a model.
 HUB_TIMEOUT = 10
+
+Loaded = TypeVar("Loaded")
 
 
 class Checkpoint(NamedTuple):
@@ -33,17 +35,60 @@ def read_checkpoint(name: str) -> Checkpoint:
     RAISES (ClinbertError): if it is none of these, cannot be reached, or holds no encoder with a fast tokenizer.
     """
     source = resolve_encoder(name)
-    casing = source.entry.casing if source.entry is not None else None
-    try:
-        model, tokenizer = load(source.location, source.revision, casing, offline=True)
-    except OSError as error:
-        if Path(source.location).is_dir():
-            raise unusable(source.location, error) from error
-        model, tokenizer = download(name, source, casing)
+    model, tokenizer = fetch(name, load)
     if not tokenizer.is_fast:
         raise ClinbertError(f"the tokenizer of {name!r} has no fast form: add a tokenizer.json to its folder")
     length = source.entry.trained_length if source.entry is not None else tokenizer.model_max_length
     return Checkpoint(model, tokenizer, min(length, max_positions(model)))
+
+
+def read_tokenizer(name: str) -> Any:
+    """Read the tokenizer of an encoder, or one that a folder holds without a model.
+
+    name (str): alias, hub id or folder; a folder of vocab.txt alone, as Google published its models, is BERT's.
+    RETURNS (PreTrainedTokenizerFast): the tokenizer, with the casing of the catalogue or of its pieces where no file
+        states it.
+    RAISES (ClinbertError): if there is none, it cannot be reached or is damaged.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir() or (folder / "config.json").is_file():
+        return fetch(name, load_tokenizer)
+    try:
+        if (folder / "tokenizer_config.json").is_file() or not (folder / "vocab.txt").is_file():
+            return load_tokenizer(EncoderSource(str(folder), None, None), True)
+        from transformers import BertTokenizerFast
+
+        pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split()
+        lower = not has_upper_case(piece for piece in pieces if not piece.startswith("["))
+        return BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=lower, strip_accents=lower)
+    except (OSError, ValueError) as error:
+        raise unusable(name, error) from error
+
+
+def fetch(name: str, load: Callable[[EncoderSource, bool], Loaded]) -> Loaded:
+    """Load something of an encoder: out of its folder, else out of the hub's cache, else from the hub.
+
+    name (str): alias, hub id or folder.
+    load (Callable[[EncoderSource, bool], Any]): takes where it is, and whether only a folder or the hub's local cache
+        is looked at; raises OSError where there is nothing.
+    RETURNS (Any): what it gives.
+    RAISES (ClinbertError): if files are damaged; if the hub does not have it or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    source = resolve_encoder(name)
+    try:
+        return load(source, True)
+    except OSError as error:
+        if Path(source.location).is_dir():
+            raise unusable(source.location, error) from error
+    # One quick question tells whether the hub has it; transformers would retry for a minute where there is no network.
+    try:
+        HfApi().model_info(source.location, revision=source.revision, timeout=HUB_TIMEOUT)
+        return load(source, False)
+    except (OSError, HFValidationError) as error:
+        raise unreachable(name) from error
 
 
 def unusable(location: str, error: Exception) -> ClinbertError:
@@ -51,65 +96,85 @@ def unusable(location: str, error: Exception) -> ClinbertError:
     return ClinbertError(f"the encoder in {location} cannot be loaded ({type(error).__name__}): copy its files again")
 
 
-def download(name: str, source: EncoderSource, casing: Optional[dict[str, bool]]) -> tuple[Any, Any]:
-    """Fetch an encoder from the hub.
-
-    name (str): as the user gave it.
-    source (EncoderSource): where it is on the hub.
-    casing (Optional[Dict[str, bool]]): see `load`.
-    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model and tokenizer.
-    RAISES (ClinbertError): if the hub does not have it or cannot be reached.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError
-
-    # One quick question tells whether the hub has it; transformers would retry for a minute where there is no network.
-    try:
-        HfApi().model_info(source.location, revision=source.revision, timeout=HUB_TIMEOUT)
-        return load(source.location, source.revision, casing, offline=False)
-    except (OSError, HFValidationError) as error:
-        raise unreachable(name) from error
-
-
-def load(location: str, revision: Optional[str], casing: Optional[dict[str, bool]], offline: bool) -> tuple[Any, Any]:
+def load(source: EncoderSource, offline: bool) -> tuple[Any, Any]:
     """Load model and tokenizer, quietly, but not a model whose weights are missing.
 
-    location (str): folder or hub id.
-    revision (Optional[str]): commit on the hub.
-    casing (Optional[Dict[str, bool]]): `do_lower_case` and `strip_accents`; None for what the tokenizer says itself.
+    source (EncoderSource): where they are.
     offline (bool): whether only a folder or the hub's local cache is looked at.
     RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model, without pooler, and tokenizer.
     RAISES (ClinbertError, OSError): if files are damaged; if there are none.
     """
-    from transformers import AutoModel, AutoTokenizer
-
-    # Code that comes with a model is never run.
-    options: dict[str, Any] = {"revision": revision or "main", "local_files_only": offline, "trust_remote_code": False}
-    # RoBERTa's byte-level tokenizer takes words that were cut beforehand only with a blank put before each.
-    words = {"use_fast": True, "add_prefix_space": True, **options}
-    with quiet_transformers():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(location, **words, **(casing or {}))
-            if casing is None and lower_cases_by_accident(location, options, tokenizer):
-                tokenizer = AutoTokenizer.from_pretrained(location, **words, do_lower_case=False, strip_accents=False)
-            model, info = AutoModel.from_pretrained(
-                location, torch_dtype="float32", output_loading_info=True, **options
-            )
-        except OSError:
-            raise
-        except Exception as error:
-            # Damaged and missing files show as errors of every type, from TypeError to SafetensorError.
-            raise unusable(location, error) from error
-    missing = [key for key in info["missing_keys"] if "pooler" not in key and "position_ids" not in key]
-    if missing:
-        raise ClinbertError(
-            f"the weights in {location!r} lack {len(missing)} tensors of the encoder (first: {missing[0]}): "
-            "copy its files again"
-        )
+    tokenizer = load_tokenizer(source, offline)
+    model, _ = load_weights(source, offline, "AutoModel")
     # Rows come from the last layer; a pooler would be saved untrained.
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model, tokenizer
+
+
+def load_tokenizer(source: EncoderSource, offline: bool) -> Any:
+    """Load a tokenizer with the casing of the catalogue, and none that lower-cases by accident.
+
+    source, offline: as for `load`.
+    RETURNS (PreTrainedTokenizerFast): the tokenizer.
+    RAISES (ClinbertError, OSError): if files are damaged; if there are none.
+    """
+    from transformers import AutoTokenizer
+
+    casing = source.entry.casing if source.entry is not None else None
+    options = _options(source, offline)
+    # RoBERTa's byte-level tokenizer takes words that were cut beforehand only with a blank put before each.
+    words = {"use_fast": True, "add_prefix_space": True, **options}
+    with _loading(source):
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **words, **(casing or {}))
+        if casing is None and lower_cases_by_accident(source.location, options, tokenizer):
+            cased = {"do_lower_case": False, "strip_accents": False}
+            tokenizer = AutoTokenizer.from_pretrained(source.location, **words, **cased)
+    return tokenizer
+
+
+def load_weights(source: EncoderSource, offline: bool, architecture: str) -> tuple[Any, list[str]]:
+    """Load a model of one of transformers' classes, in float32.
+
+    source, offline: as for `load`.
+    architecture (str): name of the class, such as "AutoModel".
+    RETURNS (Tuple[PreTrainedModel, List[str]]): the model, and the tensors of its pooler and heads that the files lack
+        and that are drawn anew.
+    RAISES (ClinbertError, OSError): if files are damaged or tensors of the encoder missing; if there are no files.
+    """
+    import transformers
+
+    with _loading(source):
+        model, info = getattr(transformers, architecture).from_pretrained(
+            source.location, torch_dtype="float32", output_loading_info=True, **_options(source, offline)
+        )
+    # The encoder is the whole model, or one part of it beside the heads.
+    prefix = "" if model.base_model is model else f"{model.base_model_prefix}."
+    absent = sorted(key for key in info["missing_keys"] if "position_ids" not in key)
+    missing = [key for key in absent if key.startswith(prefix) and "pooler" not in key]
+    if missing:
+        raise ClinbertError(
+            f"the weights in {source.location!r} lack {len(missing)} tensors of the encoder (first: {missing[0]}): "
+            "copy its files again"
+        )
+    return model, absent
+
+
+def _options(source: EncoderSource, offline: bool) -> dict[str, Any]:
+    # Code that comes with a model is never run.
+    return {"revision": source.revision or "main", "local_files_only": offline, "trust_remote_code": False}
+
+
+@contextlib.contextmanager
+def _loading(source: EncoderSource) -> Iterator[None]:
+    try:
+        with quiet_transformers():
+            yield
+    except OSError:
+        raise
+    except Exception as error:
+        # Damaged and missing files show as errors of every type, from TypeError to SafetensorError.
+        raise unusable(source.location, error) from error
 
 
 def lower_cases_by_accident(location: str, options: dict[str, Any], tokenizer: Any) -> bool:
@@ -122,7 +187,12 @@ def lower_cases_by_accident(location: str, options: dict[str, Any], tokenizer: A
     stated = "do_lower_case" in get_tokenizer_config(location, **options)
     if stated or not getattr(tokenizer, "do_lower_case", False):
         return False
-    return any(piece != piece.lower() for piece in tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens))
+    return has_upper_case(tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens))
+
+
+def has_upper_case(pieces: Iterable[str]) -> bool:
+    """Whether one of the wordpieces has an upper-case letter, so that they are of a cased model."""
+    return any(piece != piece.lower() for piece in pieces)
 
 
 def to_files(model: Any, tokenizer: Any) -> dict[str, bytes]:
@@ -139,7 +209,7 @@ def from_files(files: dict[str, bytes]) -> tuple[Any, Any]:
         for name, content in files.items():
             # Names come from a file that may have been tampered with: none may lead out of the folder.
             (Path(folder) / Path(name).name).write_bytes(content)
-        return load(folder, None, None, offline=True)
+        return load(EncoderSource(folder, None, None), offline=True)
 
 
 def max_positions(model: Any) -> int:

@@ -1,7 +1,6 @@
 """Wordpiece vocabularies trained on notes, without the words of a few patients."""
 
 import string
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from ..corpora.notes import Note
 from ..errors import ClinbertError
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -25,26 +25,29 @@ class Vocabulary(NamedTuple):
 
     pieces (list[str]): the wordpieces, in the order of their ids.
     n_notes (int): notes read.
+    n_known (int): those of them whose patient is known.
     n_words (int): word types that it was trained on.
-    n_rare (int): word types left out because too few notes have them.
+    n_rare (int): word types left out because too few patients or notes have them.
     """
 
     pieces: list[str]
     n_notes: int
+    n_known: int
     n_words: int
     n_rare: int
 
 
-def train_vocabulary(texts: Callable[[], Iterable[str]], *, size: int, min_notes: int, cased: bool) -> Vocabulary:
-    """Train a wordpiece vocabulary on the words that enough notes share.
+def train_vocabulary(notes: Callable[[], Iterable[Note]], *, size: int, min_notes: int, cased: bool) -> Vocabulary:
+    """Train a wordpiece vocabulary on the words that enough patients share.
 
-    A vocabulary leaks: a name written often in one note would become a piece. Words of fewer than `min_notes` notes
-    therefore never reach the training, so every piece and every character is part of a word of that many notes, or
-    printable ASCII, which is always in. Memory grows with the number of different words, not of notes.
+    A vocabulary leaks: a name written often in one note, or in the many notes of one patient, would become a piece.
+    Words of fewer than `min_notes` patients therefore never reach the training, so every piece and every character is
+    part of a word of that many patients, or printable ASCII, which is always in. Where the patient of a note is not
+    known, the note counts as one. Memory grows with the number of different words, not of notes.
 
-    texts (Callable[[], Iterable[str]]): gives the notes' texts, anew at each call; they are read twice.
+    notes (Callable[[], Iterable[Note]]): gives the notes, anew at each call; they are read twice.
     size (int): largest number of pieces, special ones included.
-    min_notes (int): a word seen in fewer notes is left out.
+    min_notes (int): a word of fewer patients, or notes of unknown patients, is left out.
     cased (bool): keep upper case and accents; else both go, as in Google's uncased models.
     RETURNS (Vocabulary): the pieces and what was counted; the same notes give the same pieces.
     RAISES (ClinbertError): if there are no notes, no word is in enough notes, or `size` has no room for the characters.
@@ -56,16 +59,30 @@ def train_vocabulary(texts: Callable[[], Iterable[str]], *, size: int, min_notes
         pairs = pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text))
         return (word for word, _ in pairs if len(word) <= LONGEST_WORD)
 
-    n_notes, seen_in = 0, Counter[str]()
-    for text in texts():
+    n_notes = n_known = 0
+    shared: set[str] = set()
+    # Of a word that few have, who they are; most words are of few, so that sets would take much more memory.
+    owners: dict[str, tuple[int, ...]] = {}
+    for note in notes():
         n_notes += 1
-        seen_in.update(set(words(text)))
+        n_known += bool(note.patient)
+        # 64 bits of an id are told apart as well as ids, and take less memory.
+        owner = hash(("patient", note.patient) if note.patient else ("note", note.note_id))
+        for word in set(words(note.text)) - shared:
+            known = owners.get(word, ())
+            if owner in known:
+                continue
+            if len(known) + 1 >= min_notes:
+                shared.add(word)
+                owners.pop(word, None)
+            else:
+                owners[word] = (*known, owner)
     if not n_notes:
         raise ClinbertError("there are no notes to train a vocabulary on: check the file and its columns")
-    shared = {word for word, count in seen_in.items() if count >= min_notes}
     if not shared:
+        whom = "patients" if n_known else "notes"
         raise ClinbertError(
-            f"no word is in {min_notes} of the {n_notes} notes: give more notes or a smaller --min-notes"
+            f"no word is of {min_notes} {whom} among the {n_notes} notes: give more notes or a smaller --min-notes"
         )
 
     plain = normalizer.normalize_str(string.ascii_letters + string.digits)
@@ -83,9 +100,9 @@ def train_vocabulary(texts: Callable[[], Iterable[str]], *, size: int, min_notes
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator((" ".join(w for w in words(text) if w in shared) for text in texts()), trainer)
+    tokenizer.train_from_iterator((" ".join(w for w in words(note.text) if w in shared) for note in notes()), trainer)
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    return Vocabulary([piece for piece, _ in pieces], n_notes, len(shared), len(seen_in) - len(shared))
+    return Vocabulary([piece for piece, _ in pieces], n_notes, n_known, len(shared), len(owners))
 
 
 def write_tokenizer(pieces: Iterable[str], folder: Path, *, cased: bool, length: int) -> None:

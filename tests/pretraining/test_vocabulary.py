@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.pretraining.vocabulary import SPECIALS, train_vocabulary, write_tokenizer
 
@@ -19,7 +20,9 @@ NOTES = [
 ]
 
 
-def train(notes, size=400, min_notes=3, cased=True):
+def train(texts, size=400, min_notes=3, cased=True, patients=None):
+    patients = patients or [""] * len(texts)
+    notes = [Note(f"n{number}", *pair) for number, pair in enumerate(zip(texts, patients, strict=True))]
     return train_vocabulary(lambda: iter(notes), size=size, min_notes=min_notes, cased=cased)
 
 
@@ -33,6 +36,31 @@ def test_a_name_written_often_in_one_note_only_is_no_piece(min_notes):
         piece for piece in kept.pieces if len(piece.removeprefix("##")) > 2 and piece.strip("#") in "Quackenbush"
     ]
     assert "Metoprolol" in kept.pieces and kept.n_rare > 0 and kept.n_notes == 41
+
+
+def test_a_name_in_many_notes_of_one_patient_is_no_piece():
+    texts = [*NOTES, *["Seen by Dr. Quackenbush."] * 9]
+    by_note = train(texts)
+    assert "Quackenbush" in by_note.pieces and by_note.n_known == 0
+    by_patient = train(texts, patients=[*(f"p{number}" for number in range(40)), *["p3"] * 9])
+    assert by_patient.n_known == 49 and "Metoprolol" in by_patient.pieces
+    assert not [piece for piece in by_patient.pieces if len(piece.strip("#")) > 2 and piece.strip("#") in "Quackenbush"]
+    # Two of the patients are not known: each of their notes counts.
+    some = train(texts, patients=[*(f"p{number}" for number in range(40)), *["p3"] * 7, "", ""])
+    assert "Quackenbush" in some.pieces and some.n_known == 47
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), max_size=12), st.integers(1, 4))
+def test_a_word_is_in_if_enough_patients_have_it(pairs, least):
+    notes = [Note(str(number), f"word{word * 9}", patient) for number, (word, patient) in enumerate(pairs)]
+    has = {word: {patient for other, patient in pairs if other == word} for word, _ in pairs}
+    wanted = sum(len(patients) >= least for patients in has.values())
+    try:
+        trained = train_vocabulary(lambda: notes, size=400, min_notes=least, cased=True)
+    except ClinbertError:
+        assert not wanted
+    else:
+        assert (trained.n_words, trained.n_rare) == (wanted, len(has) - wanted)
 
 
 @settings(max_examples=50, deadline=None)
@@ -72,10 +100,11 @@ def test_casing_accents_and_length_are_kept_in_the_folder(tmp_path, cased, piece
 
 def test_the_same_notes_give_the_same_pieces_in_every_process():
     code = (
-        "import hashlib, random; from spacy_clinbert.pretraining.vocabulary import train_vocabulary\n"
+        "import hashlib, random; from spacy_clinbert.corpora.notes import Note\n"
+        "from spacy_clinbert.pretraining.vocabulary import train_vocabulary\n"
         "r = random.Random(1);"
         "w = [''.join(r.choices('abcdefghABC', k=r.randint(2, 8))) for _ in range(800)];"
-        "n = [' '.join(r.choices(w, k=60)) for _ in range(150)];"
+        "n = [Note(str(i), ' '.join(r.choices(w, k=60))) for i in range(150)];"
         "v = train_vocabulary(lambda: n, size=700, min_notes=2, cased=True);"
         "print(len(v.pieces), hashlib.md5(' '.join(v.pieces).encode()).hexdigest())"
     )
@@ -88,7 +117,7 @@ def test_the_same_notes_give_the_same_pieces_in_every_process():
 
 @pytest.mark.parametrize(
     ("notes", "size", "message"),
-    [([], 400, "no notes"), (["one", "two"], 400, "no word is in 3"), (NOTES, 50, "larger --size")],
+    [([], 400, "no notes"), (["one", "two"], 400, "no word is of 3 notes"), (NOTES, 50, "larger --size")],
 )
 def test_bad_input_is_one_sentence(notes, size, message):
     with pytest.raises(ClinbertError, match=message) as raised:

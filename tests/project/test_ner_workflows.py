@@ -1,0 +1,104 @@
+"""The workflows `ner-…` at their smallest size on synthetic corpora, and what they say where data are missing."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from weasel.util.config import load_project_config
+
+ROOT = Path(__file__).parents[2]
+FORMS = ("i2b2_2006", "i2b2_2010", "i2b2_2012", "i2b2_2014", "n2c2_2018", "semclinbr")
+PROJECT = load_project_config(ROOT, interpolate=True)
+
+
+def run(folder: Path, workflow: str, **values: object) -> subprocess.CompletedProcess:
+    options = [word for name, value in values.items() for word in (f"--vars.{name}", str(value))]
+    command = [sys.executable, "-m", "spacy", "project", "run", workflow, str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copy(ROOT / "project.yml", tmp_path)
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_from_a_synthetic_corpus_to_a_wheel(form, project, tiny_bert):
+    size = {
+        "data": "synthetic",
+        "documents": 12,
+        "encoder": tiny_bert,
+        "biobertpt": tiny_bert,
+        "layer": "Sign or Symptom",
+    }
+    workflow = f"ner-{form.replace('_', '-')}"
+    done = run(project, workflow, **size)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    place = Path("synthetic", form, "Sign or Symptom") if form == "semclinbr" else Path("synthetic", form)
+    metrics = json.loads((project / "metrics" / place / "metrics.json").read_text())
+    assert metrics["format"] == form and metrics["test_evaluations"]["by_all"] == 1
+    assert metrics["document"]["strict"]["micro"] and metrics["paper"]["strict"]["micro"] and metrics["challenge"]
+    (wheel,) = (project / "packages" / place).glob("*/dist/*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        meta = json.loads(
+            next(
+                content.read(name) for name in content.namelist() if name.count("/") == 1 and name.endswith("meta.json")
+            )
+        )
+    report = json.loads((project / "corpora" / place / "report.json").read_text())
+    corpus, encoder = meta["sources"]
+    assert corpus["license"] and encoder["name"] == f"encoder {tiny_bert.name}"
+    assert report["layer"] in corpus["name"]
+    # The papers' epochs, evaluated at the end of each, the last one too.
+    table = [line.split()[:2] for line in done.stdout.splitlines() if line.split() and line.split()[0].isdigit()]
+    epochs = 10 if form == "semclinbr" else 3
+    assert [epoch for epoch, _ in table] == [str(number) for number in range(epochs + 1)]
+    steps = [int(step) for _, step in table]
+    assert steps == [number * steps[1] for number in range(epochs + 1)] and steps[1] > 0
+    again = run(project, workflow, **size)
+    assert again.returncode == 0 and again.stdout.count("Skipping") == 5
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_the_licensed_corpus_one_sentence_says_what_to_do(form, project):
+    done = run(project, f"ner-{form.replace('_', '-')}")
+    assert done.returncode == 1
+    (sentence,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert f"assets/licensed/{form}" in sentence and "corpora/README.md" in sentence and "synthetic" in sentence
+
+
+def test_without_the_open_corpora_one_sentence_says_what_to_do(project):
+    done = run(project, "ner-bionlp")
+    assert done.returncode == 1
+    (sentence,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert "assets/bionlp" in sentence and "spacy project assets" in sentence
+
+
+@pytest.mark.parametrize("data", ["licensed", "synthetic"])
+def test_each_step_finds_what_it_needs(data):
+    """Inputs are outputs of an earlier step or files of the project; real and synthetic results never share a folder."""
+    project = load_project_config(ROOT, interpolate=True, overrides={"vars.data": data})
+    commands = {command["name"]: command for command in project["commands"]}
+    for name, steps in project["workflows"].items():
+        made: set[str] = set()
+        for step in steps:
+            for needed in commands[step].get("deps", []):
+                assert needed in made or (ROOT / needed).is_file(), (name, step, needed)
+            made |= set(commands[step].get("outputs", []))
+        if name.startswith("ner-") and name != "ner-bionlp":
+            assert all(f"/{data}/" in place for place in made), (name, made)
+
+
+def test_every_corpus_of_the_papers_has_a_workflow():
+    assert {f"ner-{form.replace('_', '-')}" for form in FORMS} | {"ner-bionlp", "demo"} == set(PROJECT["workflows"])
+    (asset,) = PROJECT["assets"]
+    assert asset["git"]["repo"].endswith("cambridgeltl/MTL-Bioinformatics-2016") and asset["git"]["path"] == "data"
+    (bionlp,) = [command for command in PROJECT["commands"] if command["name"] == "bionlp"]
+    assert asset["dest"] in bionlp["script"][0]
