@@ -1,6 +1,7 @@
 """The `clinbert` command line: one typer command a file. Heavy imports stay inside the commands."""
 
 import sys
+from typing import Callable, List
 
 import typer
 
@@ -31,10 +32,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-plain = (annotate, compare, convert, corpus, encoders, evaluate, formats, package, page, recipes, report, synth, vocab)
-for command in plain:
+PLAIN: List[Callable] = [annotate, compare, convert, corpus, encoders, evaluate, formats, package, page, recipes]
+PLAIN += [report, synth, vocab]
+WITH_OVERRIDES: List[Callable] = [bionlp, export, pretrain, tune]
+for command in PLAIN:
     app.command()(command)
-for command in (bionlp, export, pretrain, tune):
+for command in WITH_OVERRIDES:
     app.command(context_settings=TAKES_OVERRIDES)(command)
 
 

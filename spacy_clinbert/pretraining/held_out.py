@@ -12,6 +12,7 @@ from .chance import name_keys
 from .dataset import Part
 from .sides import HELD_OUT, is_held_out
 
+
 class Sides(NamedTuple):
     """The parts of an export on either side."""
 

@@ -12,9 +12,9 @@ NOTES = pa.schema(
     ]
 )
 
-# A note after placeholders, sections and sentences: one row a note. `sentences` are its segments in order, each the text
-# of a sentence, `pieces` their wordpieces without specials (empty where no tokenizer was asked for), `starts` marks the
-# first sentence of each section, `sections` their categories.
+# A note after placeholders, sections and sentences: one row a note. `sentences` are its segments in order, each the
+# text of a sentence, `pieces` their wordpieces without specials (empty where no tokenizer was asked for), `starts`
+# marks the first sentence of each section, `sections` is the category of the section of each sentence.
 SEGMENTS = pa.schema(
     [
         ("note_id", pa.string()),

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.models.checkpoints import read_tokenizer
 from spacy_clinbert.pretraining.model import load_model
 from spacy_clinbert.pretraining.settings import ModelSettings
 from spacy_clinbert.pretraining.vocabulary import write_tokenizer
@@ -164,6 +165,71 @@ def test_a_tensorflow_checkpoint_without_tensorflow_is_one_sentence(tokenizer, t
     (folder / "bert_model.ckpt.index").unlink()
     with pytest.raises(ClinbertError, match="0 files"):
         load_model(ModelSettings(init=str(folder)), tokenizer, 32)
+
+
+@pytest.mark.parametrize(("objective", "heads"), [("mlm+nsp", True), ("mlm", True), ("mlm+nsp", False)])
+def test_a_tensorflow_checkpoint_gives_the_same_outputs(tokenizer, tmp_path, caplog, objective, heads):
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    folder = write_tensorflow(tmp_path / "biobert")
+    for path in folder.glob("*.ckpt.*"):
+        path.unlink()
+    torch.manual_seed(5)
+    model = BertForPreTraining(BertConfig.from_json_file(folder / "bert_config.json")).eval()
+    # Google's names: no "weight" in embeddings, gamma and beta, kernels the other way round.
+    names = (
+        (".", "/"),
+        ("layer/", "layer_"),
+        ("embeddings/weight", "embeddings"),
+        ("LayerNorm/weight", "LayerNorm/gamma"),
+        ("LayerNorm/bias", "LayerNorm/beta"),
+        ("seq_relationship/weight", "seq_relationship/output_weights"),
+        ("seq_relationship/bias", "seq_relationship/output_bias"),
+        ("predictions/bias", "predictions/output_bias"),
+        ("/weight", "/kernel"),
+    )
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        for name, tensor in model.named_parameters():
+            for ours, theirs in names:
+                name = name.replace(ours, theirs)
+            if heads or not name.startswith("cls"):
+                values = tensor.detach().numpy()
+                tf.compat.v1.get_variable(name, initializer=values.T if name.endswith("kernel") else values)
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(folder / "biobert_model.ckpt"))
+    with caplog.at_level(logging.WARNING, "spacy_clinbert"):
+        read = load_model(ModelSettings(init=str(folder), objective=objective), tokenizer, 32).eval()
+    pieces = torch.arange(5, 15)[None]
+    wanted = model(pieces, output_hidden_states=True)
+    given = read(pieces, output_hidden_states=True)
+    assert torch.allclose(wanted.hidden_states[-1], given.hidden_states[-1], atol=1e-5)
+    assert ("new weights are drawn" in caplog.text) != heads
+    if heads:
+        logits = given["prediction_logits" if objective == "mlm+nsp" else "logits"]
+        assert torch.allclose(wanted.prediction_logits, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("cased", [True, False])
+@pytest.mark.parametrize("files", ["vocab.txt alone", "vocab.txt and config.json", "as clinbert vocab writes it"])
+def test_a_tokenizer_lower_cases_only_where_its_pieces_are_lower_case(tmp_path, cased, files):
+    pieces = PIECES if cased else [piece if piece.startswith("[") else piece.lower() for piece in PIECES]
+    if files.startswith("as"):
+        write_tokenizer(pieces, tmp_path, cased=cased, length=32)
+    else:
+        (tmp_path / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    if "config" in files:
+        BertConfig(**SMALL).save_pretrained(tmp_path)
+    tokenizer = read_tokenizer(str(tmp_path))
+    assert tokenizer.is_fast and tokenizer.do_lower_case != cased
+    assert tokenizer.tokenize("given Metoprolol") == ["given", "Metoprolol" if cased else "metoprolol"]
+
+
+def test_a_folder_without_a_tokenizer_is_one_sentence(tmp_path):
+    for content in (None, b"\xff\xfe"):
+        if content:
+            (tmp_path / "vocab.txt").write_bytes(content)
+        with pytest.raises(ClinbertError, match="cannot be loaded") as raised:
+            read_tokenizer(str(tmp_path))
+        assert "\n" not in str(raised.value)
 
 
 def test_bert_without_its_heads_still_trains_on_one_of_the_catalogues_kind(tmp_path, caplog):

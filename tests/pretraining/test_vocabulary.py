@@ -1,15 +1,19 @@
 """Wordpiece vocabularies: what they hold, what they must not hold, and how they are written."""
 
+import csv
 import random
 import string
 import subprocess
 import sys
 
 import pytest
+import typer
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
+from typer.testing import CliRunner
 
+from spacy_clinbert.cli.vocab import vocab
 from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.pretraining.vocabulary import SPECIALS, train_vocabulary, write_tokenizer
@@ -123,3 +127,19 @@ def test_bad_input_is_one_sentence(notes, size, message):
     with pytest.raises(ClinbertError, match=message) as raised:
         train(notes, size=size)
     assert "\n" not in str(raised.value)
+
+
+def test_the_command_reads_any_source_and_counts_patients(tmp_path):
+    with (tmp_path / "NOTEEVENTS.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(["ROW_ID", "SUBJECT_ID", "CATEGORY", "ISERROR", "TEXT"])
+        writer.writerows([number, number % 9, "Nursing", "", text] for number, text in enumerate(NOTES))
+        writer.writerow([99, 1, "Nursing", "", ""])
+    app = typer.Typer()
+    app.command()(vocab)
+    options = ["--size", "300", "--min-notes", "2"]
+    done = CliRunner().invoke(app, [str(tmp_path / "NOTEEVENTS.csv"), str(tmp_path / "vocabulary"), *options])
+    assert done.exit_code == 0 and "of 40 notes, of which 40 name their patient" in done.output
+    assert "1 rejected rows" in done.output
+    assert AutoTokenizer.from_pretrained(tmp_path / "vocabulary").tokenize("Metoprolol") == ["Metoprolol"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["NOTEEVENTS.csv", "vocabulary"]

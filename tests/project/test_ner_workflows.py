@@ -1,6 +1,8 @@
 """The workflows `ner-…` at their smallest size on synthetic corpora, and what they say where data are missing."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,9 @@ PROJECT = load_project_config(ROOT, interpolate=True)
 def run(folder: Path, workflow: str, **values: object) -> subprocess.CompletedProcess:
     options = [word for name, value in values.items() for word in (f"--vars.{name}", str(value))]
     command = [sys.executable, "-m", "spacy", "project", "run", workflow, str(folder), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+    # So small a model is slower on two threads.
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=env)
 
 
 @pytest.fixture
@@ -31,13 +35,9 @@ def project(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_from_a_synthetic_corpus_to_a_wheel(form, project, tiny_bert):
-    size = {
-        "data": "synthetic",
-        "documents": 12,
-        "encoder": tiny_bert,
-        "biobertpt": tiny_bert,
-        "layer": "Sign or Symptom",
-    }
+    # Test documents are every fourth; in 2014, those of every fourth patient.
+    size = {"data": "synthetic", "documents": 12 if form == "i2b2_2014" else 4}
+    size |= {"encoder": tiny_bert, "biobertpt": tiny_bert, "layer": "Sign or Symptom"}
     workflow = f"ner-{form.replace('_', '-')}"
     done = run(project, workflow, **size)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -45,25 +45,23 @@ def test_from_a_synthetic_corpus_to_a_wheel(form, project, tiny_bert):
     metrics = json.loads((project / "metrics" / place / "metrics.json").read_text())
     assert metrics["format"] == form and metrics["test_evaluations"]["by_all"] == 1
     assert metrics["document"]["strict"]["micro"] and metrics["paper"]["strict"]["micro"] and metrics["challenge"]
+    package = "semclinbr_Sign_or_Symptom" if form == "semclinbr" else form
     (wheel,) = (project / "packages" / place).glob("*/dist/*.whl")
     with zipfile.ZipFile(wheel) as content:
-        meta = json.loads(
-            next(
-                content.read(name) for name in content.namelist() if name.count("/") == 1 and name.endswith("meta.json")
-            )
-        )
+        (meta,) = [
+            json.loads(content.read(name)) for name in content.namelist() if name.endswith(f"_{package}/meta.json")
+        ]
     report = json.loads((project / "corpora" / place / "report.json").read_text())
     corpus, encoder = meta["sources"]
     assert corpus["license"] and encoder["name"] == f"encoder {tiny_bert.name}"
     assert report["layer"] in corpus["name"]
     # The papers' epochs, evaluated at the end of each, the last one too.
-    table = [line.split()[:2] for line in done.stdout.splitlines() if line.split() and line.split()[0].isdigit()]
+    steps = [int(step) for step in re.findall(r"^ +\d+ +(\d+)(?: +\d+\.\d+){5}", done.stdout, re.MULTILINE)]
     epochs = 10 if form == "semclinbr" else 3
-    assert [epoch for epoch, _ in table] == [str(number) for number in range(epochs + 1)]
-    steps = [int(step) for _, step in table]
     assert steps == [number * steps[1] for number in range(epochs + 1)] and steps[1] > 0
-    again = run(project, workflow, **size)
-    assert again.returncode == 0 and again.stdout.count("Skipping") == 5
+    if form == "semclinbr":
+        again = run(project, workflow, **size)
+        assert again.returncode == 0 and again.stdout.count("Skipping") == 5
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -83,7 +81,7 @@ def test_without_the_open_corpora_one_sentence_says_what_to_do(project):
 
 @pytest.mark.parametrize("data", ["licensed", "synthetic"])
 def test_each_step_finds_what_it_needs(data):
-    """Inputs are outputs of an earlier step or files of the project; real and synthetic results never share a folder."""
+    """Inputs are outputs of an earlier step or files of the project; real and synthetic results share no folder."""
     project = load_project_config(ROOT, interpolate=True, overrides={"vars.data": data})
     commands = {command["name"]: command for command in project["commands"]}
     for name, steps in project["workflows"].items():
