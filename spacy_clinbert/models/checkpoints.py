@@ -11,6 +11,9 @@ from ..errors import ClinbertError
 # Seconds to wait for the hub's answer on whether it has a model.
 HUB_TIMEOUT = 10
 
+# What says that a folder holds a tokenizer; published models have one of them, if not all.
+TOKENIZER_MARKS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+
 Loaded = TypeVar("Loaded")
 
 
@@ -53,6 +56,8 @@ def read_tokenizer(name: str) -> Any:
     folder = Path(name).expanduser()
     if not folder.is_dir() or (folder / "config.json").is_file():
         return fetch(name, load_tokenizer)
+    if not any((folder / mark).is_file() for mark in TOKENIZER_MARKS):
+        raise ClinbertError(f"tokenizer folder {folder} holds none of {', '.join(TOKENIZER_MARKS)}: give one that does")
     try:
         if (folder / "tokenizer_config.json").is_file() or not (folder / "vocab.txt").is_file():
             return load_tokenizer(EncoderSource(str(folder), None, None), True)
@@ -61,6 +66,8 @@ def read_tokenizer(name: str) -> Any:
         pieces = (folder / "vocab.txt").read_text(encoding="utf-8").split()
         lower = not has_upper_case(piece for piece in pieces if not piece.startswith("["))
         return BertTokenizerFast(str(folder / "vocab.txt"), do_lower_case=lower, strip_accents=lower)
+    except ClinbertError:
+        raise
     except (OSError, ValueError) as error:
         raise unusable(name, error) from error
 

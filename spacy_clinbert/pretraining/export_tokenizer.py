@@ -6,16 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..encoders import resolve_encoder, unreachable
 from ..errors import ClinbertError
+from ..models.checkpoints import read_tokenizer
 from .export_settings import ExportSettings
 from .segments import TAGS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# What says that a folder holds a tokenizer; published models have one of them, if not all.
-MARKS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
 SPECIALS = ("cls_token", "sep_token", "mask_token", "pad_token")
 
 
@@ -29,29 +27,8 @@ def load_tokenizer(settings: ExportSettings) -> Any:
     name = settings.tokenizer
     if not name:
         raise ClinbertError(f"the form {settings.form} needs a tokenizer: name one with --tokenizer")
-    from transformers import AutoTokenizer
-
-    folder = Path(name).expanduser()
-    if folder.is_dir() and not any((folder / mark).is_file() for mark in MARKS):
-        raise ClinbertError(f"tokenizer folder {folder} holds none of {', '.join(MARKS)}: give one that does")
-    # `clinbert vocab` writes a tokenizer alone, without a model's config.json.
-    alone = folder.is_dir() and not (folder / "config.json").is_file()
-    source = None if alone else resolve_encoder(name)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source.location if source else folder,
-            revision=(source.revision if source else None) or "main",
-            model_max_length=settings.length,
-            trust_remote_code=False,
-            **(source.entry.casing if source and source.entry else {}),
-        )
-    except Exception as error:
-        # Damaged files show as errors of every type.
-        if folder.is_dir():
-            raise ClinbertError(
-                f"tokenizer folder {folder} cannot be loaded ({type(error).__name__}): copy or write it again"
-            ) from error
-        raise unreachable(name) from error
+    tokenizer = read_tokenizer(name)
+    tokenizer.model_max_length = settings.length
     lacking = [special for special in SPECIALS if getattr(tokenizer, special, None) is None]
     if not tokenizer.is_fast or lacking:
         reason = f"it has no {' or '.join(lacking)}" if lacking else "it is not one of the tokenizers library"

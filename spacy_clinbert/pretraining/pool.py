@@ -20,6 +20,7 @@ from ..errors import ClinbertError
 from .chance import mix, name_keys, uniform
 from .documents import Documents, offsets, ranges, read_documents
 from .export_settings import ExportSettings
+from .sides import is_held_out
 
 # `note` and `patient` are hashes of the ids (`patient` 0 where it is unknown), `pieces` those of the run, `ends` where
 # its segments end in them.
@@ -186,7 +187,9 @@ class Pool:
         for attempt in range(_DRAWS):
             drawn[left] = self._pick(self._cumulated, uniform(keys[left], attempt))
             ours = drawn[left]
-            left = left[_related(self._notes[ours], self._patients[ours], notes[left], patients[left])]
+            unfit = _related(self._notes[ours], self._patients[ours], notes[left], patients[left])
+            # What is trained on must not have seen the notes that are held out for scores.
+            left = left[unfit | (is_held_out(self._notes[ours]) & ~is_held_out(notes[left]))]
             if not len(left):
                 return drawn
         for row in left:
@@ -196,6 +199,8 @@ class Pool:
                     "random second segments must come from another note and another patient, and all segments to draw"
                     " from are of one: give more notes, or write the form text or blocks, which has no pairs"
                 )
+            unseen = others[is_held_out(notes[row : row + 1]) | ~is_held_out(self._notes[others])]
+            others = unseen if len(unseen) else others
             cumulated = np.cumsum(self._weights[others])
             drawn[row] = others[self._pick(cumulated, uniform(keys[row : row + 1], _DRAWS))[0]]
         return drawn

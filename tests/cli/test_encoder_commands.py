@@ -1,8 +1,6 @@
 """The commands around encoders: the catalogue, a vocabulary, a pretraining run."""
 
 import json
-from pathlib import Path
-
 import pytest
 from transformers import AutoModel, AutoTokenizer
 from typer.testing import CliRunner
@@ -11,8 +9,8 @@ from spacy_clinbert.cli import app
 from spacy_clinbert.encoders import ENCODERS
 from spacy_clinbert.errors import ClinbertError
 
-DEMO = Path(__file__).resolve().parents[2] / "configs" / "pretraining" / "demo.cfg"
-SIZES = "--model.hidden_size 16 --model.feed_forward 32 --model.length=32 --training.steps 3 --training.warmup_steps 0"
+SIZES = "--model.hidden_size 16 --model.feed_forward 32 --model.length=32 --training.steps 4 --training.warmup_steps 0"
+SIZES += " --training.save_steps 2 --training.log_steps 2 --training.evaluation_steps 0"
 
 
 def run(*arguments: object):
@@ -51,8 +49,12 @@ def test_from_notes_to_a_model_that_loads(notes, tmp_path):
     done = run("vocab", notes, vocabulary, "--size", 250, "--min-notes", 2, "--uncased", "--length", 32)
     assert done.exit_code == 0 and "100 notes" in done.stdout
     assert AutoTokenizer.from_pretrained(vocabulary).do_lower_case is True
-    paths = ("--paths.notes", notes, "--paths.tokenizer", vocabulary, f"--paths.output={encoder}")
-    done = run("pretrain", DEMO, *paths, *SIZES.split())
+    instances = tmp_path / "instances"
+    small = ("--recipe", "clinicalbert-tiny", "--tokenizer", vocabulary, "--export.length", 32)
+    done = run("export", notes, instances, *small)
+    assert done.exit_code == 0 and "manifest.json" in {path.name for path in instances.iterdir()}
+    paths = ("--paths.instances", instances, f"--paths.output={encoder}")
+    done = run("pretrain", "clinicalbert-tiny", *paths, *SIZES.split())
     assert done.exit_code == 0, done.exception
     assert "held-out perplexity" in done.stdout and "Aspirin" not in done.output
     assert AutoModel.from_pretrained(encoder).config.hidden_size == 16
@@ -61,7 +63,7 @@ def test_from_notes_to_a_model_that_loads(notes, tmp_path):
 
 @pytest.mark.parametrize("option", ["--steps", "--training.stepps", "--paths"])
 def test_an_unknown_override_is_one_sentence_and_leaves_nothing(notes, tmp_path, option):
-    paths = ("--paths.notes", notes, "--paths.tokenizer", tmp_path, "--paths.output", tmp_path / "encoder")
-    error = run("pretrain", DEMO, *paths, option, "5").exception
+    paths = ("--paths.instances", tmp_path / "instances", "--paths.output", tmp_path / "encoder")
+    error = run("pretrain", "clinicalbert-tiny", *paths, option, "5").exception
     assert isinstance(error, ClinbertError) and option.strip("-").split(".")[-1] in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.jsonl"]

@@ -21,7 +21,8 @@ for options in json.loads(sys.argv[1]):
     try:
         main()
     except SystemExit as end:
-        print("ended with", end.code, flush=True)
+        # One write, which the other process cannot break into.
+        print(f"ended with {end.code}\n", end="", flush=True)
 """
 
 

@@ -54,7 +54,7 @@ def test_a_second_run_skips_what_is_done(project):
     before = (folder / "training" / "ner" / "model-best" / "meta.json").stat().st_mtime_ns
     again = run_demo(folder)
     assert again.returncode == 0
-    assert again.stdout.count("Skipping") == 9
+    assert again.stdout.count("Skipping") == 10
     assert (folder / "training" / "ner" / "model-best" / "meta.json").stat().st_mtime_ns == before
 
 

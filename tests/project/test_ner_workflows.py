@@ -95,7 +95,7 @@ def test_each_step_finds_what_it_needs(data):
 
 
 def test_every_corpus_of_the_papers_has_a_workflow():
-    assert {f"ner-{form.replace('_', '-')}" for form in FORMS} | {"ner-bionlp", "demo"} == set(PROJECT["workflows"])
+    assert {f"ner-{form.replace('_', '-')}" for form in FORMS} | {"ner-bionlp", "demo"} <= set(PROJECT["workflows"])
     (asset,) = PROJECT["assets"]
     assert asset["git"]["repo"].endswith("cambridgeltl/MTL-Bioinformatics-2016") and asset["git"]["path"] == "data"
     (bionlp,) = [command for command in PROJECT["commands"] if command["name"] == "bionlp"]
