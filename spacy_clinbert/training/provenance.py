@@ -23,8 +23,8 @@ GATED = "gated"
 def create_name_corpora(reports: List[Union[str, Path]]) -> Callable[[Language], Language]:
     """Make a callback for `[training.before_to_disk]` that writes `nlp.meta["sources"]`, spaCy's own field.
 
-    reports (List[Union[str, Path]]): each a `report.json` of `clinbert convert`, its folder, or a file beside it, such as
-        train.spacy. They are read at once: the meta must tell what was trained on, not what lies there later.
+    reports (List[Union[str, Path]]): each a `report.json` of `clinbert convert`, its folder, or a file beside it,
+        such as train.spacy. They are read at once: the meta must tell what was trained on, not what lies there later.
     RETURNS (Callable[[Language], Language]): adds corpora and encoders to the sources, each once.
     RAISES (ClinbertError): if a report cannot be read. A corpus without one is named by its file, with a warning.
     """
