@@ -48,3 +48,6 @@ def package(
     gated = [row["name"] for row in rows if row.get(GATED) == "yes"]
     if gated:
         typer.echo(f"warning: weights trained on gated notes may themselves be gated ({'; '.join(gated)})")
+    unknown = [row["name"] for row in rows if row.get(GATED) == "unknown"]
+    if unknown:
+        typer.echo(f"warning: whether these are gated is not known: look their terms up ({'; '.join(unknown)})")

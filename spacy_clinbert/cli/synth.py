@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..corpora.folders import SYNTHETIC_MARK
 from ..errors import ClinbertError
-
-# Says of a folder that its notes are invented.
-MARK = "synthetic.json"
 
 
 def synth(
@@ -34,12 +32,14 @@ def synth(
         raise ClinbertError(f"no format {form!r}: choose one of {', '.join(WRITERS)}")
     writer = WRITERS[form]
     # A real corpus has the same files: only what this command wrote may be replaced.
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / SYNTHETIC_MARK).is_file():
         raise ClinbertError(f"{out} holds files that `clinbert synth` did not write: give another folder")
     numbers = tqdm(range(1, notes + 1), desc=form, unit=" notes", disable=None)
-    with whole_folder(out, [*writer.contents, MARK]) as folder:
+    with whole_folder(out, [*writer.contents, SYNTHETIC_MARK]) as folder:
         writer.write(folder, (writer.make(number, seed) for number in numbers))
-        (folder / MARK).write_text(json.dumps({"form": form, "notes": notes, "seed": seed}) + "\n", encoding="utf-8")
+        (folder / SYNTHETIC_MARK).write_text(
+            json.dumps({"form": form, "notes": notes, "seed": seed}) + "\n", encoding="utf-8"
+        )
     typer.echo(
         table([(out / name,) for name in writer.contents], header=(f"{notes} synthetic documents in",), divider=True)
     )

@@ -172,5 +172,6 @@ FORMAT = Format(
     title="brat standoff: mentions with fragments, relations, attributes",
     entries=entries,
     write=write,
+    gated=None,
     terms="those of the corpus",
 )

@@ -180,6 +180,7 @@ FORMAT = Format(
     title="CoNLL and IOB files: tokens with tags",
     entries=entries,
     write=write,
+    gated=None,
     terms="as each corpus in this form states",
     paper_lines=single_blanks,
 )

@@ -15,7 +15,7 @@ from ..output import whole_folder
 from ..rules import split_sections, split_sentences
 from .docs import layer_of
 from .duplicates import Duplicates
-from .folders import REJECTED
+from .folders import REJECTED, SYNTHETIC_MARK
 from .formats import Format
 from .records import LeftOut, Record, Rejection
 from .sinks import DocBins, TagFiles
@@ -72,6 +72,8 @@ class Report:
     """What a conversion did.
 
     format (str), layer (str), seed (int): as given.
+    source (str): name of the corpus' folder or file.
+    synthetic (bool): whether `clinbert synth` wrote the corpus.
     terms (str): who may use the corpus.
     dev (str): how the development split came about.
     splits (Dict[str, SplitReport]): by name; one that the corpus lacks is left out.
@@ -86,6 +88,8 @@ class Report:
     format: str
     layer: str
     seed: int
+    source: str
+    synthetic: bool
     terms: str
     dev: str
     splits: Dict[str, SplitReport] = field(default_factory=dict)
@@ -105,7 +109,8 @@ def convert(job: Conversion, out: Path, nlp: Language) -> Report:
         written.
     """
     division = divide(job.form.entries(job.source), job.split, job.seed)
-    report = Report(job.form.name, job.layer, job.seed, job.form.terms, division.rule)
+    synthetic = (job.source / SYNTHETIC_MARK).is_file()
+    report = Report(job.form.name, job.layer, job.seed, job.source.name, synthetic, job.form.terms, division.rule)
     duplicates = Duplicates()
     with whole_folder(out, CONTENTS) as folder, (folder / REJECTED).open("w", encoding="utf-8") as rejected:
 

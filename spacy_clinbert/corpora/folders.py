@@ -8,6 +8,8 @@ from typing import List, Tuple
 
 from ..errors import ClinbertError
 
+# What `clinbert synth` puts into a folder: its notes are invented.
+SYNTHETIC_MARK = "synthetic.json"
 SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 SPLIT_WORDS |= dict.fromkeys(("dev", "devel", "develop", "development", "val", "valid", "validation"), "dev")
 # Words as capitals set them off (CDR_TrainingSet), and words glued to capitals (NCBItrainset).

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, FrozenSet, Mapping, Tuple
+from typing import Callable, FrozenSet, Mapping, Optional, Tuple
 
 from .paper_lines import PaperLines, cut_at_mentions
 from .records import Entry, Record
@@ -19,6 +19,8 @@ class Format:
     write (Callable[[Iterable[Record], Path], None]): writes records in the native form, as training data; raises a
         `ClinbertError` if the form cannot hold a record.
     terms (str): who may use it, and under what agreement.
+    gated (Optional[bool]): whether it is given out under an agreement only, which may bind what is trained on it too;
+        None where that depends on the corpus.
     paper_lines (PaperLines): how the papers cut it into lines and tokens.
     lang (str): its language.
     texts (Tuple[str, ...]): where its text comes from, in the words of the encoders' catalogue (`Encoder.text`), so
@@ -34,6 +36,7 @@ class Format:
     entries: Callable[[Path], Iterator[Entry]]
     write: Callable[[Iterable[Record], Path], None]
     terms: str
+    gated: Optional[bool] = True
     paper_lines: PaperLines = cut_at_mentions
     lang: str = "en"
     texts: Tuple[str, ...] = ()

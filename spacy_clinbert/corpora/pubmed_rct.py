@@ -103,6 +103,7 @@ FORMAT = Format(
     title="PubMed RCT: roles of the sentences of abstracts of controlled trials",
     entries=entries,
     write=write,
+    gated=False,
     terms="open, as released by its authors; the abstracts are PubMed's, and may be under their publishers' copyright",
     texts=("PubMed abstracts",),
 )

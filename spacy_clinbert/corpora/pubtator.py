@@ -158,6 +158,7 @@ FORMAT = Format(
     title="PubTator: abstracts with mentions of concepts, and their relations",
     entries=entries,
     write=write,
+    gated=None,
     terms="as each corpus in this form states",
     texts=("PubMed abstracts",),
 )

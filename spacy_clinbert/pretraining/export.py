@@ -19,7 +19,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from ..corpora.notes import Note, Rejected
-from ..corpora.sources import read_source, shown
+from ..corpora.sources import read_source, recognise, shown
 from ..errors import ClinbertError
 from .export_settings import ExportSettings
 from .export_tokenizer import fingerprint, load_tokenizer
@@ -30,7 +30,7 @@ from .schemas import NOTES
 from .stages import POOL, Blocker, Chunk, Job, Segmenter, Sharder
 from .survey import Survey, survey
 from .text_writer import append_text
-from .work import REJECTED, TOKENIZER, is_made, make, read_record, refusals, work_folder
+from .work import REJECTED, TOKENIZER, clear, is_made, make, read_record, refusals, work_folder
 from .workers import spread
 
 PLAN = "export.json"
@@ -57,7 +57,7 @@ def export(
     settings (ExportSettings): the settings.
     recipe (str): the name of the recipe they come from, for the manifest.
     workers (int): processes; the result does not depend on their number.
-    replace (bool): remove an earlier export in `out` first.
+    replace (bool): remove an earlier export in `out` first, once the notes have been read.
     RETURNS (Manifest): what was made.
     RAISES (ClinbertError): if the notes, the tokenizer or `out` cannot be used, or `out` holds an export of other notes
         or settings. What is finished stays for the next call.
@@ -71,7 +71,8 @@ def export(
         keep_errors=settings.errors == "keep",
         categories=settings.categories,
     )
-    with work_folder(out, replace) as work:
+    _keep_apart(source, form, out)
+    with work_folder(out) as work:
         ids = _prepare_tokenizer(settings, work)
         found = _survey(read, settings, work)
         plan = Manifest(
@@ -84,13 +85,19 @@ def export(
             counts={},
             shards=[],
         )
+        if replace:
+            with refusals(out):
+                clear(out, (TOKENIZER, READING))
         whole = _resume(out, work, plan)
         if whole:
             return whole
         job = Job(out, work, settings, ids)
         counts = _make_segments(job, read, found, workers)
         made, shards = _make_texts(job, found) if settings.form == "text" else _make_shards(job, found, workers)
-        listed = {"notes": counts["notes"], "rejected": _write_rejected(job, found), **counts, **made}
+        if not any(shard.rows for shard in shards):
+            raise ClinbertError("the notes are too few or too short to give anything: check their texts")
+        left_out = {"other categories": found.others} if settings.categories else {}
+        listed = {"notes": counts["notes"], "rejected": _write_rejected(job, found), **left_out, **counts, **made}
         with refusals(out):
             if ids:
                 shutil.rmtree(out / TOKENIZER, ignore_errors=True)
@@ -99,6 +106,16 @@ def export(
             write_manifest(manifest, work / MANIFEST)
             (work / MANIFEST).replace(out / MANIFEST)
         return manifest
+
+
+def _keep_apart(source: "str | Path", form: Optional[str], out: Path) -> None:
+    """Refuse to write where the notes are read: texts and vocabularies would be taken for notes."""
+    if not Path(source).is_dir():
+        return
+    folder, place = Path(source).resolve(), out.resolve()
+    inside = place.is_relative_to(folder) and (form or recognise(source)) == "txt"
+    if place == folder or inside:
+        raise ClinbertError(f"output {out} lies in the source: give a folder outside {source}")
 
 
 def _prepare_tokenizer(settings: ExportSettings, work: Path) -> "PieceIds | None":
@@ -117,13 +134,16 @@ def _prepare_tokenizer(settings: ExportSettings, work: Path) -> "PieceIds | None
 
 
 def _survey(read: Callable[..., Iterator[Note]], settings: ExportSettings, work: Path) -> Survey:
-    rejects = work / READING
+    rejects, others = work / READING, Counter[str]()
     with refusals(rejects), rejects.open("w", encoding="utf-8") as file:
-        notes = read(on_reject=lambda rejected: file.write(_line(rejected)))
+        notes = read(
+            on_reject=lambda rejected: file.write(_line(rejected)),
+            on_other=lambda note: others.update([note.category]),
+        )
         found = survey(tqdm(notes, desc="reading", unit=" notes", disable=None), settings.copies != "keep")
     if not found.notes:
         raise ClinbertError("the source has no note that can be read: check its form and its columns")
-    return found
+    return found._replace(others=others.total())
 
 
 def _resume(out: Path, work: Path, plan: Manifest) -> Optional[Manifest]:
@@ -166,6 +186,8 @@ def _read_chunks(job: Job, read: Callable[..., Iterator[Note]], found: Survey, w
     notes, size = read(on_reject=_ignore), job.settings.chunk
     for number in _chunks(job, found):
         part = list(islice(notes, size))
+        if len(part) < _size(job, found, number):
+            raise ClinbertError("the source has lost notes since it was first read: export again with --replace")
         if number not in wanted:
             continue
         copies: list[str] = []
@@ -193,7 +215,7 @@ def _make_shards(job: Job, found: Survey, workers: int) -> tuple[Counter[str], l
     with tqdm(total=found.notes, desc=job.settings.form, unit=" notes", disable=None) as bar:
         for number, record in enumerate(records):
             counts.update(record["counts"])
-            shards.append(Shard(**record["shard"]))
+            shards.append(Shard(**record["file"]))
             bar.set_postfix(**{name: f"{count:,}" for name, count in counts.items()}, refresh=False)
             bar.update(_size(job, found, number))
     return counts, shards
@@ -204,7 +226,7 @@ def _make_pool(job: Job, chunks: range) -> None:
         batches = map(job.read_segments, tqdm(chunks, desc="pool", unit=" chunks", disable=None))
         pool = merge((candidates(batch, job.settings) for batch in batches), job.settings)
         pool.save(path)
-        return {"segments": len(pool)}
+        return {"rows": len(pool)}
 
     make(job.work, job.work / POOL, write)
 

@@ -12,8 +12,7 @@ from .export_tokenizer import fingerprint
 from .held_out import all_parts, divide
 from .manifest import Manifest, read_manifest, verify_shards
 from .settings import Settings
-
-TOKENIZER = "tokenizer"
+from .work import TOKENIZER
 
 
 class Export(NamedTuple):

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-# A note. `patient` and `category` are empty where the source does not say; `is_error` is MIMIC-III's ISERROR.
+# A note. `patient` and `category` are empty where the source does not say.
 NOTES = pa.schema(
     [
         ("note_id", pa.string()),

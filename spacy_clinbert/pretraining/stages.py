@@ -17,7 +17,6 @@ from .blocks import block_batches
 from .export_settings import ExportSettings
 from .export_tokenizer import read_wordpieces
 from .instances import instance_batches
-from .manifest import describe
 from .pieces import PieceIds
 from .pool import Pool
 from .schemas import BLOCKS, INSTANCES, SEGMENTS
@@ -91,7 +90,8 @@ class Segmenter:
             counts = {"notes": batch.num_rows, "sentences": len(sentences), "words": len(sentences) + blanks}
             if self._job.ids:
                 counts["pieces"] = len(batch["pieces"].flatten().flatten())
-            return {"read": chunk.notes.num_rows + len(chunk.copies), "counts": counts, "rejected": rejected}
+            seen = chunk.notes.num_rows + len(chunk.copies)
+            return {"rows": batch.num_rows, "read": seen, "counts": counts, "rejected": rejected}
 
         return make(self._job.work, self._job.segments(chunk.number), write)
 
@@ -153,7 +153,6 @@ def _make_shard(
 ) -> dict[str, Any]:
     """Write a shard, unless it is there, and record its description, the sums of the counts, and more at the end."""
     counts: Counter[str] = Counter()
-    target = job.shard(number)
 
     def counted() -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -167,10 +166,9 @@ def _make_shard(
             with table_writer(path, BLOCKS if job.settings.form == "blocks" else INSTANCES) as writer:
                 for batch in counted():
                     writer.write(batch)
-        shard = describe(path, counts["instances"] + counts["blocks"])
-        return {"shard": {**shard.model_dump(), "name": target.name}, "counts": dict(counts), **more()}
+        return {"rows": counts["instances"] + counts["blocks"], "counts": dict(counts), **more()}
 
-    return make(job.work, target, write)
+    return make(job.work, job.shard(number), write)
 
 
 def _count_instances(batch: pa.RecordBatch) -> dict[str, int]:

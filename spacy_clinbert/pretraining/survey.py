@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +16,13 @@ class Survey(NamedTuple):
     notes (int): notes read.
     digest (str): of their ids, patients, categories and texts, hexadecimal.
     copies (np.ndarray): for each note whether its text stands in an earlier one; empty where that was not asked.
+    others (int): notes of categories that were not asked for; not among those read.
     """
 
     notes: int
     digest: str
     copies: np.ndarray
+    others: int = 0
 
 
 def survey(notes: Iterable[Note], find_copies: bool) -> Survey:
@@ -40,12 +42,3 @@ def survey(notes: Iterable[Note], find_copies: bool) -> Survey:
     first = np.unique(np.frombuffer(bytes(texts), "V16"), return_index=True)[1]
     copies[first] = False
     return Survey(count, whole.hexdigest(), copies)
-
-
-def without_copies(notes: Iterable[Note], copies: np.ndarray) -> Iterator[Note]:
-    """Leave copies out.
-
-    notes (Iterable[Note]): the notes in the order of the survey; copies (np.ndarray): the survey's.
-    YIELDS (Note): those whose text stands in no earlier one.
-    """
-    return (note for note, copy in zip(notes, copies, strict=True) if not copy)

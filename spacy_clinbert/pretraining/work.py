@@ -4,18 +4,19 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ClinbertError
-from .manifest import MANIFEST
+from .manifest import MANIFEST, Shard, describe, read_manifest
 
 WORK = ".segments"
 TOKENIZER = "tokenizer"
 REJECTED = "export.rejected.jsonl"
-_SHARD = re.compile(r"(?:instances|blocks)-\d{5,}\.(?:parquet|tfrecord)|.+\.txt")
+_SHARD = re.compile(r"(?:instances|blocks)-\d{5,}\.(?:parquet|tfrecord)")
+_TEXT = ".txt"
 
 
 def make(work: Path, target: Path, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
@@ -23,8 +24,8 @@ def make(work: Path, target: Path, write: Callable[[Path], dict[str, Any]]) -> d
 
     work (Path): the folder of unfinished files and of records, on the disk of the target.
     target (Path): the file.
-    write (Callable): writes it to the path that it is given, and says what is to be recorded.
-    RETURNS (dict): the record, also of a file that was there.
+    write (Callable): writes it to the path that it is given, and says what is to be recorded, its `rows` among it.
+    RETURNS (dict): the record, also of a file that was there, with the description of the file as `file`.
     RAISES (ClinbertError): if the system refuses to write, for example because the disk is full.
     """
     if is_made(work, target):
@@ -35,6 +36,7 @@ def make(work: Path, target: Path, write: Callable[[Path], dict[str, Any]]) -> d
     try:
         with refusals(target):
             found = write(part)
+            found["file"] = {**describe(part, found["rows"]).model_dump(), "name": target.name}
             record_part.write_text(json.dumps(found), encoding="utf-8")
             part.replace(target)
             record_part.replace(record)
@@ -56,8 +58,12 @@ def refusals(target: Path) -> Iterator[None]:
 
 
 def is_made(work: Path, target: Path) -> bool:
-    """Whether `make` has made a file."""
-    return _record(work, target).is_file() and target.is_file()
+    """Whether `make` has made a file, and it is still what was made: what a fault of the disk spoilt is made again."""
+    try:
+        made = Shard(**read_record(work, target)["file"])
+        return describe(target, made.rows) == made
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def read_record(work: Path, target: Path) -> dict[str, Any]:
@@ -70,11 +76,10 @@ def _record(work: Path, target: Path) -> Path:
 
 
 @contextmanager
-def work_folder(out: Path, replace: bool) -> Iterator[Path]:
+def work_folder(out: Path) -> Iterator[Path]:
     """Open the folder of an export.
 
     out (Path): the export.
-    replace (bool): remove an earlier export there first.
     YIELDS (Path): its work folder. It goes when the block ends well, and with an error as long as nothing is made.
     RAISES (ClinbertError): if `out` is a file, holds what is no export, or cannot be written.
     """
@@ -83,8 +88,6 @@ def work_folder(out: Path, replace: bool) -> Iterator[Path]:
         _check(out)
         existed = out.exists()
         work.mkdir(parents=True, exist_ok=True)
-        if replace:
-            _clear(out)
     except OSError as error:
         raise ClinbertError(f"{out} cannot be written ({error.strerror or error}): give another folder") from None
     try:
@@ -105,18 +108,35 @@ def _check(out: Path) -> None:
         raise ClinbertError(f"output {out} is a file: give a folder")
     names = {path.name for path in out.iterdir()}
     others = {name for name in names - {MANIFEST, WORK, TOKENIZER, REJECTED} if not _SHARD.fullmatch(name)}
-    if names and names.isdisjoint({MANIFEST, WORK}):
+    if MANIFEST in names:
+        # A text may have any name: ours are those listed.
+        others -= _listed(out)
+    elif WORK in names:
+        others = {name for name in others if not name.endswith(_TEXT)}
+    else:
         others = others or names
     if others:
         raise ClinbertError(f"output {out} holds {min(others)}, which is no earlier export: give another folder")
 
 
-def _clear(out: Path) -> None:
-    # The manifest first, since without it nothing is taken for whole; the work folder last, as the mark of an export.
+def _listed(out: Path) -> set[str]:
+    try:
+        return {shard.name for shard in read_manifest(out).shards}
+    except ClinbertError:
+        return set()
+
+
+def clear(out: Path, kept: Collection[str]) -> None:
+    """Remove an earlier export, whole or not.
+
+    out (Path): the export, with its work folder.
+    kept (Collection[str]): names in the work folder that stay.
+    """
+    # The manifest first, since without it nothing is taken for whole.
     (out / MANIFEST).unlink(missing_ok=True)
-    for path in sorted(out.iterdir(), key=lambda path: path.name == WORK):
+    earlier = [path for path in out.iterdir() if path.name != WORK]
+    for path in earlier + [path for path in (out / WORK).iterdir() if path.name not in kept]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    (out / WORK).mkdir()

@@ -1,4 +1,4 @@
-"""BioNLP and CRAFT, on which MedBERT was judged, as Crichton et al. 2017 have them: each trained and scored by itself."""
+"""BioNLP and CRAFT, on which MedBERT was judged (data of Crichton et al. 2017): each trained and scored by itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

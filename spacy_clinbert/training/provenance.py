@@ -1,7 +1,6 @@
 """`spacy_clinbert.name_corpora.v1`: a saved pipeline's meta names its training corpora, its encoder and their terms."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, Dict, List, Union
@@ -50,23 +49,15 @@ def _corpus(path: Path) -> Source:
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
         name, terms, layer = report["format"], report["terms"], report["layer"]
-        folder, synthetic = report.get("source", ""), report.get("synthetic", False)
+        folder, synthetic = report["source"], report["synthetic"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ClinbertError(f"{file} is no report of `clinbert convert`: convert the corpus again") from None
     title = FORMATS[name].title if name in FORMATS else name
     title += "".join(f", {part}" for part in (folder, layer and f"layer {layer}") if part)
     if synthetic:
         return _source(f"synthetic: {title}", terms=SYNTHETIC) | {GATED: "no"}
-    return _source(title, terms=terms) | {GATED: "yes" if is_gated(terms) else "no"}
-
-
-def is_gated(terms: str) -> bool:
-    """Say whether a corpus may be had only under an agreement: all of them, but for those under an open licence.
-
-    terms (str): its terms of use.
-    RETURNS (bool): whether it is gated.
-    """
-    return not re.search(r"\b(open|public domain|CC0|CC[ -]BY|MIT|Apache)\b", terms)
+    gated = FORMATS[name].gated if name in FORMATS else None
+    return _source(title, terms=terms) | {GATED: "unknown" if gated is None else "yes" if gated else "no"}
 
 
 def _encoders(nlp: Language) -> Iterator[Source]:

@@ -1,6 +1,7 @@
 """The commands around encoders: the catalogue, a vocabulary, a pretraining run."""
 
 import json
+
 import pytest
 from transformers import AutoModel, AutoTokenizer
 from typer.testing import CliRunner

@@ -9,7 +9,8 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner, Result
 
 from spacy_clinbert.cli.convert import convert
-from spacy_clinbert.cli.synth import MARK, synth
+from spacy_clinbert.cli.synth import synth
+from spacy_clinbert.corpora.folders import SYNTHETIC_MARK
 from spacy_clinbert.errors import ClinbertError
 
 app = typer.Typer()
@@ -47,7 +48,7 @@ def test_notes(tmp_path: Path) -> None:
 def test_a_corpus_that_synth_did_not_write_is_not_replaced(form: str, tmp_path: Path) -> None:
     assert run("synth", form, tmp_path / "corpus", "--notes", 3).exit_code == 0
     # A real corpus has the same files, but not the mark.
-    (tmp_path / "corpus" / MARK).unlink()
+    (tmp_path / "corpus" / SYNTHETIC_MARK).unlink()
     before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     refused = run("synth", form, tmp_path / "corpus", "--notes", 5)
     assert isinstance(refused.exception, ClinbertError) and "did not write" in str(refused.exception)

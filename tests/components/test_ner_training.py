@@ -56,6 +56,7 @@ def run(corpus, tiny_bert, tmp_path_factory):
         "paths.train": str(corpus),
         "paths.dev": str(corpus),
         "paths.encoder": str(tiny_bert),
+        "corpora.train.@readers": "spacy.Corpus.v1",
         "training.max_steps": 8,
         "training.eval_frequency": 1,
     }

@@ -31,6 +31,7 @@ def read_source(
     text_column: Optional[str] = None,
     keep_errors: bool = True,
     categories: Sequence[str] = (),
+    on_other: Callable[[Note], None] = lambda note: None,
 ) -> Iterator[Note]:
     """Read notes from any source as a stream, always in the same order; memory does not grow with their number.
 
@@ -43,6 +44,7 @@ def read_source(
     keep_errors (bool): keep the notes that MIMIC-III's ISERROR marks as errors, as ClinicalBERT did; else they are
         rejected.
     categories (Sequence[str]): the kinds of note to take, blanks around them and case aside; none for all.
+    on_other (Callable[[Note], None]): called with each note of another category.
     RETURNS (Iterator[Note]): the notes with their patients and categories, where the source tells them.
     RAISES (ClinbertError): an unknown form, a source that cannot be read, a missing column, no note of the
         categories.
@@ -60,6 +62,8 @@ def read_source(
         if not wanted or normal(note.category) in wanted:
             taken = True
             yield note
+        else:
+            on_other(note)
     if wanted and not taken:
         raise ClinbertError(
             f"{shown(source)} has no note of the categories {', '.join(categories)}: give those that it names"
