@@ -21,7 +21,9 @@ def export(
     id_column: Annotated[Optional[str], typer.Option(help="Column of the ids.", show_default="of the form")] = None,
     text_column: Annotated[Optional[str], typer.Option(help="Column of the texts.", show_default="of the form")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result does not depend on their number.")] = 1,
-    replace: Annotated[bool, typer.Option("--replace", help="Remove an earlier export in OUT first, once the notes are read.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove an earlier export in OUT first, once the notes are read.")
+    ] = False,
 ) -> None:
     """Make pretraining examples of notes; --export.setting VALUE overrides the recipe.
 

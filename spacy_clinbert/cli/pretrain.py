@@ -15,8 +15,9 @@ def pretrain(
 ) -> None:
     """Pretrain a BERT on what `clinbert export` wrote; --section.setting VALUE overrides the recipe.
 
-    Interrupted, the same command goes on from the last checkpoint. On several GPUs: torchrun --nproc-per-node 4 -m
-    spacy_clinbert pretrain, and the rest as below.
+    Both --paths. are needed where the recipe has no [paths]; docs/pretraining.md lists the settings, such as
+    --training.steps 1000 or --training.bf16 true. Interrupted, the same command goes on from the last checkpoint. On
+    several GPUs: torchrun --nproc-per-node 4 -m spacy_clinbert pretrain, and the rest as below.
 
     Example: clinbert pretrain clinicalbert --paths.instances exports/clinicalbert --paths.output my-clinicalbert
     """

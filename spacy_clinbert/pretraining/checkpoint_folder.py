@@ -25,29 +25,29 @@ def checkpoint_folder(output: Path) -> Path:
 
 
 def open_folder(folder: Path, run: dict[str, Any]) -> None:
-    """Make the folder of a run, or check that it is of this run and take out the checkpoints that are not whole.
+    """Make the folder of a run, or take out checkpoints that are not whole and check that the others are of this run.
 
     folder (Path): as `checkpoint_folder` gives it.
     run (dict[str, Any]): all on which the result depends, as JSON holds it: "section.setting" to value.
     RAISES (ClinbertError): if its checkpoints are of another run; if it cannot be written.
     """
     with refusals(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        described = folder / RUN
-        if described.is_file():
-            before = _read_json(described)
-            changed = sorted(key for key in before.keys() | run.keys() if before.get(key) != run.get(key))
-            if changed:
-                raise ClinbertError(
-                    f"{folder} holds the checkpoints of a run with another {changed[0]}: give the same as then to"
-                    " resume it, or delete the folder to start anew"
-                )
-        else:
-            _write_json(described, run)
         for checkpoint in _checkpoints(folder):
             if not is_whole(checkpoint):
                 logging.getLogger("spacy_clinbert").warning("%s is damaged or not whole: not used", checkpoint)
                 shutil.rmtree(checkpoint)
+        if not _checkpoints(folder):
+            # There is nothing to resume, so that another run may begin.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_json(folder / RUN, run)
+        before = _read_json(folder / RUN)
+        changed = sorted(key for key in before.keys() | run.keys() if before.get(key) != run.get(key))
+        if changed:
+            raise ClinbertError(
+                f"{folder} holds the checkpoints of a run with another {changed[0]}: give the same as then to"
+                " resume it, or delete the folder to start anew"
+            )
 
 
 def last_checkpoint(folder: Path) -> Optional[Path]:
@@ -115,7 +115,9 @@ def refusals(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ClinbertError(f"{place} cannot be written ({error.strerror or error}): make room, and resume") from error
+        raise ClinbertError(
+            f"{place} cannot be written ({error.strerror or error}): see to room and rights, and start again"
+        ) from error
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -59,16 +59,18 @@ def _by_note(shards: Sequence[Path], seed: int) -> Sides:
 def _by_shard(shards: Sequence[Path]) -> Sides:
     sides = Sides([], [])
     last = len(shards) - 1
-    before = False
+    # On which sides the notes are that the next block may begin with: one that ends a shard goes on in the next ones.
+    carried: set[bool] = set()
     for number, path in enumerate(shards):
         # Blocks do not name their notes.
         held = number % HELD_OUT == HELD_OUT - 1 or number == last < HELD_OUT
+        carried.add(held)
         for group, rows in enumerate(_row_groups(path)):
             kept = np.ones(rows, dtype=bool)
-            # The first block of a shard may begin with the end of the shard before.
-            kept[: int(group == 0 and held != before)] = False
+            kept[: len(carried) - 1] = False
             sides[held].append(Part(path, group, int(kept.sum()), np.packbits(kept)))
-        before = held
+            if rows:
+                carried = {held}
     return sides
 
 

@@ -17,6 +17,10 @@ from .tensorflow_checkpoint import is_tensorflow, read_tensorflow
 ARCHITECTURES = {"mlm+nsp": "AutoModelForPreTraining", "mlm": "AutoModelForMaskedLM"}
 NEW = {"mlm+nsp": BertForPreTraining, "mlm": BertForMaskedLM}
 
+# Some tables of embeddings have rows without pieces: Megatron-LM fills up to a multiple of 128
+# (--make-vocab-size-divisible-by).
+FILLED_UP = 128
+
 
 def load_model(settings: ModelSettings, tokenizer: Any, length: int) -> Any:
     """Load the weights to start from, or draw new ones; heads that the weights lack are drawn, and a warning says so.
@@ -31,9 +35,15 @@ def load_model(settings: ModelSettings, tokenizer: Any, length: int) -> Any:
     if settings.init is None:
         model = _draw(settings, tokenizer, length)
     else:
-        read = read_tensorflow if is_tensorflow(Path(settings.init)) else _read
+        read = read_tensorflow if is_tensorflow(Path(settings.init).expanduser()) else _read
         model, absent = read(settings.init, settings.objective)
-        _same_pieces(settings.init, read_tokenizer(settings.init), tokenizer)
+        own = read_tokenizer(settings.init)
+        if not 0 <= model.config.vocab_size - len(own) < FILLED_UP:
+            raise ClinbertError(
+                f"{settings.init} has a tokenizer of {len(own):,} pieces and a model of {model.config.vocab_size:,}:"
+                " copy into it the tokenizer that the model was trained with"
+            )
+        _same_pieces(settings.init, own, tokenizer)
     room = max_positions(model.base_model)
     if length > room:
         raise ClinbertError(

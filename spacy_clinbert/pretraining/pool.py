@@ -102,18 +102,18 @@ def merge(chunks: Iterable[pa.RecordBatch], settings: ExportSettings) -> "Pool":
     wanted, threshold, rows = settings.pool + 1, np.inf, 0
     held: list[pa.RecordBatch] = []
     for chunk in chunks:
-        held.append(chunk.filter(pc.field("key") <= threshold))
+        held.append(chunk.filter(pc.less_equal(chunk.column("key"), threshold)) if threshold < np.inf else chunk)
         rows += held[-1].num_rows
         if rows > wanted * 1.1:
             threshold = np.partition(_values(held, "key"), wanted - 1)[wanted - 1]
             for place, chunk in enumerate(held):
-                held[place] = chunk.filter(pc.field("key") <= threshold)
+                held[place] = chunk.filter(pc.less_equal(chunk.column("key"), threshold))
             rows = sum(chunk.num_rows for chunk in held)
     if not rows:
         raise ClinbertError("no note of the source has a wordpiece to make examples of: check its texts")
     if rows >= wanted:
         threshold = np.partition(_values(held, "key"), wanted - 1)[wanted - 1]
-        held = [chunk.filter(pc.field("key") < threshold) for chunk in held]
+        held = [chunk.filter(pc.less(chunk.column("key"), threshold)) for chunk in held]
     else:
         threshold = np.inf
     order = np.lexsort([_values(held, name) for name in ("number", "note", "key")])

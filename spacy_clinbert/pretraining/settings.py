@@ -90,7 +90,8 @@ class TrainingSettings(_Section):
     bf16: bool = False
     masking: Literal["static", "dynamic"] = "static"
     mask_probability: float = Field(default=0.15, gt=0, lt=1)
-    seed: int = Field(default=12345, ge=0)
+    # Below the limit of NumPy's global generator.
+    seed: int = Field(default=12345, ge=0, lt=2**32)
     log_steps: PositiveInt = 100
     save_steps: int = Field(default=1000, ge=0)
     evaluation_steps: int = Field(default=0, ge=0)
@@ -98,7 +99,7 @@ class TrainingSettings(_Section):
     @model_validator(mode="after")
     def _together(self) -> "TrainingSettings":
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give steps or epochs, one of the two")
+            raise ValueError("give one of steps and epochs, and null for the other")
         if self.save_steps % self.log_steps:
             raise ValueError(f"save_steps {self.save_steps} is no multiple of log_steps {self.log_steps}")
         return self

@@ -25,7 +25,7 @@ def read_tensorflow(name: str, objective: str) -> tuple[Any, list[str]]:
         that are drawn anew.
     RAISES (ClinbertError): without TensorFlow; if the checkpoint is damaged or no BERT's.
     """
-    folder = Path(name)
+    folder = Path(name).expanduser()
     indexes = sorted(folder.glob("*.index"))
     if len(indexes) != 1:
         raise ClinbertError(f"{folder} has {len(indexes)} files *.index: give the folder of one TensorFlow checkpoint")

@@ -74,6 +74,11 @@ def pretrain(settings: Settings) -> Pretrained:
             f" training.batch_size {training.batch_size}"
         )
     steps = training.steps or max(1, math.ceil((training.epochs or 0) * per_epoch))
+    if training.warmup_steps >= steps:
+        logging.getLogger("spacy_clinbert").warning(
+            "training.warmup_steps %d is not below the %d steps: the rate never gets to training.learning_rate",
+            *(training.warmup_steps, steps),
+        )
 
     folder = checkpoint_folder(paths.output)
     arguments = training_arguments(training, steps, folder, scored=held_out is not None)

@@ -24,6 +24,16 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def test_a_file_name_of_broken_bytes_is_rejected_and_can_be_written(tmp_path: Path) -> None:
+    try:
+        (tmp_path / os.fsdecode(b"a\xff.txt")).write_text("a")
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    notes, rejected = read(put(tmp_path, {"b.txt": b"b"}))
+    assert notes == [Note("b", "b")]
+    assert rejected == [Rejected("a?", "its file name is not valid UTF-8")]
+
+
 def test_files_are_read_in_the_order_of_their_paths(tmp_path: Path) -> None:
     files = {"b/2.txt": b"d\r\n", "b/10.TXT": b"c", "a.txt": b"\xef\xbb\xbfa\n", "b.txt": b"", "A.txt": b"0"}
     files |= dict.fromkeys(["README.txt", ".hidden/x.txt", ".y.txt", "a.ann", "b/licence.txt"], b"none of it")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from spacy_clinbert.corpora.sources import read_source
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.pretraining.export import export
 from spacy_clinbert.pretraining.export_settings import ExportSettings
@@ -304,6 +305,86 @@ def test_a_bad_source_is_one_sentence_and_leaves_no_manifest(chosen, tmp_path, n
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("form", ["text", "blocks"])
+def test_an_export_of_nothing_is_an_error(chosen, tmp_path, form):
+    path = write_notes(tmp_path / "notes.jsonl", [{"note_id": "a", "text": " \n"}])
+    with pytest.raises(ClinbertError, match="too few or too short"):
+        export(path, tmp_path / "out", chosen(form))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_what_is_read_is_exported_or_rejected_or_of_another_category(chosen, tmp_path):
+    notes = invent_notes(24)
+    notes[4]["text"] = notes[5]["text"] = ""
+    path = write_notes(tmp_path / "notes.jsonl", notes)
+    counts = export(path, tmp_path / "out", chosen(categories=(" discharge SUMMARY",))).counts
+    assert (counts["notes"], counts["other categories"]) == (5, 17 + 1)
+    # The other empty note is of another category.
+    assert counts["notes"] + counts["rejected"] + counts["other categories"] == 24
+
+
+def test_notes_that_vanish_between_the_two_readings_are_an_error(source, chosen, tmp_path, monkeypatch):
+    from spacy_clinbert.pretraining import export as module
+
+    readings = []
+
+    def read(*arguments, **options):
+        readings.append(arguments)
+        notes = list(read_source(*arguments, **options))
+        return iter(notes[: len(notes) - len(readings) + 1])
+
+    monkeypatch.setattr(module, "read_source", read)
+    with pytest.raises(ClinbertError, match="has lost notes"):
+        export(source, tmp_path / "out", chosen(copies="drop"))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+SPOILT = ["segments-00001.parquet", "segments-00001.parquet.json", "pool.arrow", "../instances-00001.parquet"]
+
+
+@pytest.mark.parametrize("name", SPOILT)
+@pytest.mark.parametrize("spoil", [lambda content: content[:-9], lambda content: content[:9] + b"?" + content[10:]])
+def test_what_a_fault_of_the_disk_spoilt_is_made_again(source, chosen, undisturbed, tmp_path, monkeypatch, name, spoil):
+    out = tmp_path / "out"
+    monkeypatch.setattr("spacy_clinbert.pretraining.export.write_manifest", stop_at_the_end)
+    with pytest.raises(Stopped):
+        export(source, out, chosen())
+    monkeypatch.undo()
+    path = out / ".segments" / name
+    path.write_bytes(spoil(path.read_bytes()))
+    if name.startswith("segments"):
+        # So that the spoilt file is read again.
+        (out / "instances-00001.parquet").unlink()
+    export(source, out, chosen())
+    assert contents(out) == undisturbed["instances"][0]
+
+
+def test_a_mistake_does_not_cost_the_export_that_was_to_be_replaced(source, chosen, tmp_path):
+    out = tmp_path / "out"
+    export(source, out, chosen("text"))
+    before = contents(out)
+    for notes, settings in ((tmp_path / "nowhere", chosen("text")), (source, chosen(tokenizer=str(tmp_path)))):
+        with pytest.raises(ClinbertError):
+            export(notes, out, settings, replace=True)
+        assert contents(out) == before
+
+
+def test_notes_are_not_written_where_they_are_read(source, chosen, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_text("One note.")
+    (tmp_path / "link").symlink_to(folder)
+    for out in (folder / "out", tmp_path / "link" / "out", folder):
+        with pytest.raises(ClinbertError, match="lies in the source"):
+            export(folder, out, chosen("text"), replace=True)
+    assert sorted(contents(folder)) == ["a.txt", "b.txt"]
+    # Beside a table nothing is mistaken for it.
+    (tmp_path / "mimic").mkdir()
+    (tmp_path / "mimic" / "NOTEEVENTS.csv").write_text("ROW_ID,TEXT\n1,One note.\n")
+    assert export(tmp_path / "mimic", tmp_path / "mimic" / "out", chosen("text")).counts["notes"] == 1
+
+
 def test_a_bad_tokenizer_leaves_nothing(source, chosen, tmp_path):
     with pytest.raises(ClinbertError, match="tokenizer"):
         export(source, tmp_path / "out", chosen(tokenizer=str(tmp_path)))
@@ -320,6 +401,21 @@ def test_a_folder_of_other_things_is_left_alone(source, chosen, tmp_path):
         assert contents(out) == {name: b"mine"}
     with pytest.raises(ClinbertError, match="is a file"):
         export(source, out / name, chosen("text"))
+
+
+@pytest.mark.parametrize("manifest", [None, '{"name": "of a web page"}'])
+def test_texts_that_no_export_made_are_not_replaced(source, chosen, tmp_path, manifest):
+    out = tmp_path / "out"
+    if manifest:
+        out.mkdir()
+        (out / "manifest.json").write_text(manifest)
+    else:
+        export(source, out, chosen("text"))
+    (out / "diary.txt").write_text("mine")
+    before = contents(out)
+    with pytest.raises(ClinbertError, match=r"holds diary\.txt, which is no earlier export"):
+        export(source, out, chosen("text"), replace=True)
+    assert contents(out) == before
 
 
 def test_workers_load_neither_torch_nor_transformers_nor_spacy():

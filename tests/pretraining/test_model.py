@@ -116,6 +116,21 @@ def test_instances_of_another_tokenizer_are_refused(tokenizer, tmp_path, pieces)
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("rows", "refused"), [(-1, True), (0, False), (127, False), (128, True)])
+def test_an_encoder_whose_tokenizer_is_not_of_its_size_is_refused(tokenizer, tmp_path, rows, refused):
+    """Rows to spare are Megatron-LM's, which fills its table up to a multiple of 128."""
+    save(tmp_path / "bert", BertForPreTraining, tokenizer, vocab_size=len(tokenizer) + rows)
+    settings = ModelSettings(init=str(tmp_path / "bert"))
+    if not refused:
+        assert load_model(settings, tokenizer, 32).config.vocab_size == len(tokenizer) + rows
+        return
+    with pytest.raises(
+        ClinbertError, match=f"{len(tokenizer)} pieces and a model of {len(tokenizer) + rows}"
+    ) as raised:
+        load_model(settings, tokenizer, 32)
+    assert "\n" not in str(raised.value)
+
+
 def test_instances_of_another_casing_are_refused(tokenizer, tmp_path):
     save(tmp_path / "bert", BertForPreTraining, tokenizer)
     with pytest.raises(ClinbertError, match="keeps upper case"):

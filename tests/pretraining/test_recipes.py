@@ -133,7 +133,7 @@ REFUSED = [
     ("clinicalbert", {"steps": 5}, "--steps is no setting of a section: give one of paths"),
     ("clinicalbert", {"trainer.steps": 5}, r"--trainer\.steps is no setting"),
     ("clinicalbert", {"recipe.extends": "medbert"}, r"--recipe\.extends is no setting"),
-    ("clinicalbert", {"training.epochs": 2}, "setting training: give steps or epochs, one of the two"),
+    ("clinicalbert", {"training.epochs": 2}, "setting training: give one of steps and epochs, and null"),
     ("clinicalbert", {"export.length": 4}, r"setting export\.length: input should be greater than or equal to 8"),
     ("clinicalbert", {"model.init": None}, "setting model: without init, a new model needs hidden_size"),
     ("clinicalbert", {"paths.output": "model"}, r"setting paths\.instances: field required"),

@@ -12,7 +12,7 @@ import torch
 from tiny_exports import RECIPE, write_export
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.pretraining.checkpoint_folder import checkpoint_folder, is_whole, last_checkpoint, seal
+from spacy_clinbert.pretraining.checkpoint_folder import SEAL, checkpoint_folder, is_whole, last_checkpoint, seal
 from spacy_clinbert.pretraining.recipes import read_recipe
 from spacy_clinbert.pretraining.settings import Settings
 from spacy_clinbert.pretraining.train import pretrain
@@ -187,6 +187,15 @@ def test_checkpoints_of_other_settings_are_not_resumed(material, stopped):
     (folder / "run.json").write_text("{")
     with pytest.raises(ClinbertError, match=r"run\.json is damaged"):
         run(material, output)
+
+
+def test_a_run_without_a_whole_checkpoint_binds_no_other(material, stopped):
+    output, folder = stopped
+    (folder / "tensorboard").mkdir()
+    for checkpoint in folder.glob("checkpoint-*"):
+        (checkpoint / SEAL).unlink()
+    assert run(material, output, **{"training.learning_rate": 1e-3, "training.steps": 5}).resumed == 0
+    assert not (output / "tensorboard").exists(), "curves of the other run"
 
 
 def test_a_seal_holds_what_it_sealed(tmp_path):

@@ -1,6 +1,7 @@
 """Pretraining from an export to a folder that loads: what it learns, what it writes, what it refuses."""
 
 import json
+import logging
 import math
 import shutil
 
@@ -227,8 +228,9 @@ def test_an_export_that_is_not_whole_is_one_sentence_and_leaves_nothing(material
         ("instances", {"model__length": 16}, "16 positions"),
         ("instances", {"model__heads": 5}, "no multiple of heads"),
         ("instances", {"model__heads": None}, "a new model needs"),
-        ("instances", {"training__epochs": 2}, "one of the two"),
+        ("instances", {"training__epochs": 2}, "null for the other"),
         ("instances", {"training__save_steps": 7}, "no multiple of log_steps"),
+        ("instances", {"training__seed": 2**32}, "seed: input should be less than"),
         ("instances", {"training__learning_rate": 1e30}, "no number"),
     ],
 )
@@ -238,3 +240,11 @@ def test_settings_that_do_not_go_together_are_one_sentence(material, tmp_path, i
     with pytest.raises(ClinbertError, match=message) as raised:
         run(material, tmp_path / "encoder", instances, **changes)
     assert "\n" not in str(raised.value) and not (tmp_path / "encoder").exists()
+
+
+def test_a_warm_up_that_fills_the_run_is_said(material, tmp_path, caplog):
+    for steps, said in ((2, True), (3, False)):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "spacy_clinbert"):
+            run(material, tmp_path / "encoder", training__steps=steps)
+        assert ("warmup_steps 2 is not below the 2 steps" in caplog.text) == said

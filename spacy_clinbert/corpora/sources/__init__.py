@@ -44,7 +44,8 @@ def read_source(
     keep_errors (bool): keep the notes that MIMIC-III's ISERROR marks as errors, as ClinicalBERT did; else they are
         rejected.
     categories (Sequence[str]): the kinds of note to take, blanks around them and case aside; none for all.
-    on_other (Callable[[Note], None]): called with each note of another category.
+    on_other (Callable[[Note], None]): called with each note of another category; a page of a MediaWiki dump that
+        has none of them is no note.
     RETURNS (Iterator[Note]): the notes with their patients and categories, where the source tells them.
     RAISES (ClinbertError): an unknown form, a source that cannot be read, a missing column, no note of the
         categories.

@@ -31,6 +31,11 @@ def _read(request: Request) -> Iterator[Note]:
         raise ClinbertError(f"{request.source} is no folder: give a folder of .txt files")
     for path in _paths(request.source):
         name = os.path.relpath(path, request.source).replace(os.sep, "/")[: -len(SUFFIX)]
+        # No output could hold a name of broken bytes.
+        legible = name.encode("utf8", "replace").decode()
+        if legible != name:
+            request.on_reject(Rejected(legible, "its file name is not valid UTF-8"))
+            continue
         try:
             text = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("utf8")
         except UnicodeDecodeError:
