@@ -96,7 +96,8 @@ def find_mentions(tags: np.ndarray, probabilities: np.ndarray) -> List[Mention]:
         end = int(start) + 1
         while end < len(tags) and tags[end] == inside:
             end += 1
-        score = float(np.prod(probabilities[np.arange(start, end), tags[start:end]]))
+        # In float64, since the product over a long mention can be less than the smallest float32.
+        score = float(np.prod(probabilities[np.arange(start, end), tags[start:end]], dtype=np.float64))
         if end < len(tags):
             score *= 1.0 - float(probabilities[end, inside])
         mentions.append(Mention(int(start), end, label, score, not bool(orphans[start])))

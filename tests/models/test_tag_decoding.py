@@ -55,3 +55,11 @@ def test_argmax_keeps_ill_formed_mentions_and_says_so():
 
 def test_names_follow_the_outputs():
     assert tag_names(["problem", "test"]) == ["O", "B-problem", "I-problem", "B-test", "I-test"]
+
+
+def test_the_score_of_a_long_mention_is_small_but_not_nothing():
+    tags = np.array([1] + [2] * 59)
+    probabilities = np.full((60, 3), 1 / 3, dtype="float32")
+    probabilities[:, 1:] = 0.1
+    (mention,) = find_mentions(tags, probabilities)
+    assert mention.score == pytest.approx(1e-60, rel=1e-4)

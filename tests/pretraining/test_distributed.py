@@ -22,7 +22,8 @@ for options in json.loads(sys.argv[1]):
         main()
     except SystemExit as end:
         # One write, which the other process cannot break into.
-        print(f"ended with {end.code}\n", end="", flush=True)
+        sys.stdout.write(f"ended with {end.code}" + chr(10))
+        sys.stdout.flush()
 """
 
 
