@@ -13,6 +13,8 @@ SHARE = 0.5
 # Of a long document, this many n-grams stand for all: those whose hashes are smallest, so that two documents keep the
 # same ones (Broder 1997, On the resemblance and containment of documents). A kilobyte a document.
 KEPT = 128
+# A pair is looked at from so many common n-grams on, or half of a shorter document's.
+EVIDENCE = 8
 
 
 class Pair(NamedTuple):
@@ -94,6 +96,11 @@ class _Index:
         if not hits:
             return 0, 0.0
         near, shared = np.unique(np.concatenate(hits), return_counts=True)
+        # Most share a phrase or two of their forms: too little to tell, and much to look through.
+        enough = shared >= np.minimum(EVIDENCE, np.ceil(SHARE * np.minimum(self.sizes[near], len(grams))))
+        near, shared = near[enough], shared[enough]
+        if not len(near):
+            return 0, 0.0
         # Beyond the largest hash that a full sketch kept, nothing is known of its document.
         most = np.iinfo(np.uint64).max
         theirs = self._rows(near)
