@@ -14,7 +14,7 @@ SHARE = 0.5
 # same ones (Broder 1997, On the resemblance and containment of documents). A kilobyte a document.
 KEPT = 128
 # A pair is looked at from so many common n-grams on, or half of a shorter document's.
-EVIDENCE = 8
+EVIDENCE = 3
 
 
 class Pair(NamedTuple):

@@ -16,7 +16,7 @@ def grams(text: list[str]) -> set[tuple[str, ...]]:
     return {tuple(text[at : at + 8]) for at in range(len(text) - 7)}
 
 
-@pytest.mark.parametrize("length", [30, 100, 400, 3000])
+@pytest.mark.parametrize("length", [12, 30, 100, 400, 3000])
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.8, 1.0])
 def test_shares_far_from_half_are_told(length: int, share: float) -> None:
     """Against the definition, counted in full: the share of the shorter document's 8-grams that stand in the other."""
@@ -39,6 +39,16 @@ def test_a_short_note_inside_a_long_one() -> None:
     found.add("dev", "part", " ".join(long[1000:3000]))
     found.add("test", "other", " ".join(words(2000, 2)))
     assert found.pairs(SPLITS) == [Pair("long", "part", ("train", "dev"))]
+
+
+def test_a_short_note_of_few_sampled_grams_inside_a_long_one() -> None:
+    """Of 73 8-grams some nine are in the range that the long note's sketch knows."""
+    for seed in range(20):
+        long = words(1000, seed)
+        found = Duplicates()
+        found.add("train", "long", " ".join(long))
+        found.add("test", "part", " ".join(long[400:480]))
+        assert found.pairs(SPLITS) == [Pair("long", "part", ("train", "test"))]
 
 
 def test_a_thousand_copies_are_found_and_each_counted_once() -> None:
