@@ -2,25 +2,20 @@
 
 import warnings
 from collections import Counter
-from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Callable, Iterable, List, Optional, Sequence, Tuple, cast
 
 import numpy as np
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, Optimizer, set_dropout_rate
+from thinc.api import Config, Model
 from thinc.types import Floats2d
 
 from ..errors import ClinbertError
-from ..models.tag_decoding import DECODINGS, Mention, decode, find_mentions, softmax, tag_names
+from ..models.tag_decoding import DECODINGS, Mention, decode, find_mentions, sequences, softmax, tag_names
 from ..models.wordpieces import has_text
-from .extensions import register_extensions
-
-# How many Docs the model sees to infer its shapes.
-SAMPLE = 10
+from .head import Head
 
 DEFAULT_CONFIG_STR = """
 [model]
@@ -58,7 +53,8 @@ def make_ner(
     """Make the component.
 
     model (Model[List[Doc], List[Floats2d]]): logits per token, such as `spacy_clinbert.TokenClassifier.v1`.
-    decoding (str): "viterbi" over legal IOB2 transitions, or "argmax", as the papers.
+    decoding (str): "viterbi" over legal IOB2 transitions, "argmax", as the papers, or "iob1": argmax where an I may
+        begin a mention, for imported checkpoints of the schemes IOB1 and IO.
     spans_key (str): the span group for mentions and scores; `Span._.clinbert_score` reads that of the default key.
     scorer (Optional[Callable]): the scoring method.
     RETURNS (ClinbertNer): the component.
@@ -66,7 +62,7 @@ def make_ner(
     return ClinbertNer(nlp.vocab, model, name, decoding=decoding, spans_key=spans_key, scorer=scorer)
 
 
-class ClinbertNer(TrainablePipe):
+class ClinbertNer(Head):
     """Tag tokens with IOB2, write mentions to `doc.ents` and, with scores, to `doc.spans["clinbert_ner"]`.
 
     Entities that earlier components set stay; predictions that overlap them are left in the span group only.
@@ -74,7 +70,7 @@ class ClinbertNer(TrainablePipe):
     vocab (Vocab): the pipeline's vocabulary.
     model (Model[List[Doc], List[Floats2d]]): logits per token.
     name (str): the component's name.
-    decoding (str): "viterbi" or "argmax".
+    decoding (str): "viterbi", "argmax" or "iob1".
     spans_key (str): the span group for mentions and scores.
     scorer (Optional[Callable]): the scoring method.
     """
@@ -91,40 +87,9 @@ class ClinbertNer(TrainablePipe):
     ) -> None:
         if decoding not in DECODINGS:
             raise ClinbertError(f'clinbert_ner: decoding = "{decoding}" is unknown: give one of {", ".join(DECODINGS)}')
-        register_extensions()
-        self.vocab = vocab
-        self.model = model
-        self.name = name
+        super().__init__(vocab, model, name, scorer)
         self.decoding = decoding
         self.spans_key = spans_key
-        self.scorer = scorer
-        self.cfg: Dict[str, Any] = {"labels": []}
-
-    @property
-    def labels(self) -> Tuple[str, ...]:
-        """The entity labels."""
-        return tuple(self.cfg["labels"])
-
-    @property
-    def label_data(self) -> List[str]:
-        """What `spacy init labels` writes and `initialize` takes."""
-        return list(self.cfg["labels"])
-
-    def add_label(self, label: str) -> int:
-        """Add an entity label before the model is initialized.
-
-        label (str): the label.
-        RETURNS (int): 0 if it was present, else 1.
-        RAISES (ClinbertError): if the model has its outputs already.
-        """
-        if label in self.labels:
-            return 0
-        if self.model.get_ref("output_layer").has_param("W"):
-            raise ClinbertError(
-                f"{self.name}: label {label!r} comes after the model was initialized: give all labels to initialize"
-            )
-        self.cfg["labels"].append(label)
-        return 1
 
     def predict(self, docs: Iterable[Doc]) -> List[List[Mention]]:
         """Find the mentions of Docs without changing them; positions are token indices.
@@ -139,19 +104,17 @@ class ClinbertNer(TrainablePipe):
         return [self._find(doc, self.model.ops.to_numpy(rows)) for doc, rows in zip(docs, logits)]
 
     def _find(self, doc: Doc, logits: np.ndarray) -> List[Mention]:
-        # Tokens without wordpieces are passed over, so that a line end inside a mention does not cut it in two.
-        places = np.array([token.i for token in doc if has_text(token.text)], dtype=np.int64)
-        probabilities = softmax(logits[places])
-        # A sentence is a sequence of its own, as in the papers: no mention runs from one into the next.
-        known = doc.has_annotation("SENT_START")
-        starts = np.flatnonzero(doc.to_array("SENT_START") == 1) if known else np.empty(0, dtype=np.int64)
         found = []
-        for part in np.split(np.arange(len(places)), np.unique(np.searchsorted(places, starts))):
-            if len(part):
-                mentions = find_mentions(decode(probabilities[part], self.decoding), probabilities[part])
-                found += [
-                    m._replace(start=int(places[part[m.start]]), end=int(places[part[m.end - 1]]) + 1) for m in mentions
-                ]
+        for places in sequences(doc):
+            probabilities = softmax(logits[places])
+            found += [
+                m._replace(
+                    start=int(places[m.start]),
+                    end=int(places[m.end - 1]) + 1,
+                    well_formed=m.well_formed or self.decoding == "iob1",
+                )
+                for m in find_mentions(decode(probabilities, self.decoding), probabilities)
+            ]
         return found
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[List[Mention]]) -> None:
@@ -166,35 +129,6 @@ class ClinbertNer(TrainablePipe):
             doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, attrs=attrs, spans=spans)
             taken = {i for ent in doc.ents for i in range(ent.start, ent.end)}
             doc.set_ents([*doc.ents, *(s for s in spans if taken.isdisjoint(range(s.start, s.end)))], default="outside")
-
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from a batch; the backward pass always runs, since a shared encoder waits for its last listener's.
-
-        examples (Iterable[Example]): predicted and gold Docs.
-        drop (float): dropout of the head.
-        sgd (Optional[Optimizer]): the optimizer, or None to accumulate gradients.
-        losses (Optional[Dict[str, float]]): losses by component, added to.
-        RETURNS (Dict[str, float]): the losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinbertNer.update")
-        set_dropout_rate(self.model, drop)
-        logits, backprop = self.model.begin_update([example.predicted for example in examples])
-        loss, d_logits = self.get_loss(examples, logits)
-        backprop(d_logits)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
 
     def get_loss(self, examples: Iterable[Example], scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
         """Cross-entropy, the mean over all tokens of the batch that have text and a gold tag.
@@ -246,14 +180,9 @@ class ClinbertNer(TrainablePipe):
         """
         validate_get_examples(get_examples, "ClinbertNer.initialize")
         found, dropped, n_docs = survey(get_examples())
-        for label in sorted(found) if labels is None else labels:
-            self.add_label(label)
+        self.take_labels(found, labels, "entities")
         report_dropped(self.name, dropped, n_docs, found, self.labels)
-        if not self.labels:
-            raise ClinbertError(
-                f"{self.name}: the training data holds no entities: check the corpus, or give labels to initialize"
-            )
-        docs = [example.predicted for example in islice(get_examples(), SAMPLE)]
+        docs = self.sample(get_examples)
         width = len(tag_names(self.labels))
         sample = [self.model.ops.alloc2f(len(doc), width) for doc in docs]
         self.model.initialize(X=docs or None, Y=sample or None)

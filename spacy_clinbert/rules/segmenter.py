@@ -4,6 +4,7 @@ import re
 
 from pysbd.lang.english import English
 from pysbd.processor import Processor
+from pysbd.utils import Rule
 from scispacy.consts import ABBREVIATIONS
 
 from .layout import MARKER
@@ -50,8 +51,21 @@ class _Abbreviations(English.AbbreviationReplacer):
         return text
 
 
+def _at_once(rules: list[Rule]) -> list[Rule]:
+    """One rule for many that each put one string for another, as pySBD does thirty times a sentence."""
+    table = {rule.pattern: rule.replacement for rule in rules}
+    return [Rule(re.compile("|".join(map(re.escape, table))), lambda found: table[found[0]])]
+
+
 class _ClinicalEnglish(English):
     AbbreviationReplacer = _Abbreviations
+
+    class SubSymbolsRules(English.SubSymbolsRules):
+        All = _at_once(English.SubSymbolsRules.All)
+
+    class ReinsertEllipsisRules(English.ReinsertEllipsisRules):
+        All = _at_once(English.ReinsertEllipsisRules.All)
+
     # What pySBD's own pattern finds (`.[1, 2] The`), without its nested repeats: exponential on `.[12 34 56`.
     NUMBERED_REFERENCE_REGEX = (
         r"(?<=[^\d\s])(\.|∯)"
