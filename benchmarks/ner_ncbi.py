@@ -68,16 +68,18 @@ def gold_docs(vocab: spacy.vocab.Vocab, sentences: list[Sentence]) -> list[Doc]:
     return docs
 
 
-def train_spacy(config: dict, train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
+def train_spacy(
+    config: dict, train: list[Sentence], test: list[Sentence], epochs: int, rate: float = RATE, seed: int = 0
+) -> tuple[list[float], float]:
     """Train a spaCy pipeline and score it: seconds of each epoch, strict F1."""
-    fix_random_seed(0)
+    fix_random_seed(seed)
     nlp = spacy.util.load_model_from_config(
         {"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True
     )
     docs, tests = gold_docs(nlp.vocab, train), gold_docs(nlp.vocab, test)
     nlp.initialize(lambda: [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs[:200]])
     steps = epochs * -(-len(docs) // BATCH)
-    schedule = warmup_linear(RATE, int(WARMUP * steps), steps)
+    schedule = warmup_linear(rate, int(WARMUP * steps), steps)
     optimizer = Adam(schedule, L2=DECAY, grad_clip=CLIP, use_averages=False, L2_is_weight_decay=True)
     seconds = []
     for epoch in range(epochs):
@@ -93,9 +95,14 @@ def train_spacy(config: dict, train: list[Sentence], test: list[Sentence], epoch
 
 def train_ours(train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
     """`clinbert_ner` on `NoteEncoder`."""
-    tok2vec = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": minilm()}
+    return train_spacy(ours(minilm()), train, test, epochs)
+
+
+def ours(encoder: str) -> dict:
+    """The components of a pipeline with `clinbert_ner` on an encoder."""
+    tok2vec = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": encoder}
     model = {"@architectures": "spacy_clinbert.TokenClassifier.v1", "tok2vec": tok2vec}
-    return train_spacy({"clinbert_ner": {"factory": "clinbert_ner", "model": model}}, train, test, epochs)
+    return {"clinbert_ner": {"factory": "clinbert_ner", "model": model}}
 
 
 def train_spacy_transformers(train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:

@@ -8,6 +8,7 @@ import typer
 from ..errors import ClinbertError
 from .annotate import annotate
 from .bionlp import bionlp
+from .calibrate import calibrate
 from .compare import compare
 from .convert import convert
 from .corpus import corpus
@@ -15,6 +16,7 @@ from .encoders import encoders
 from .evaluate import evaluate
 from .export import export
 from .formats import formats
+from .import_model import import_model
 from .overrides import TAKES_OVERRIDES
 from .package import package
 from .page import page
@@ -32,11 +34,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-PLAIN: List[Callable] = [annotate, compare, convert, corpus, encoders, evaluate, formats, package, page, recipes]
-PLAIN += [report, synth, vocab]
+PLAIN: List[Callable] = [annotate, calibrate, compare, convert, corpus, encoders, evaluate, formats, package]
+PLAIN += [page, recipes, report, synth, vocab]
 WITH_OVERRIDES: List[Callable] = [bionlp, export, pretrain, tune]
 for command in PLAIN:
     app.command()(command)
+# `import` is a word of Python.
+app.command("import")(import_model)
 for command in WITH_OVERRIDES:
     app.command(context_settings=TAKES_OVERRIDES)(command)
 

@@ -17,7 +17,8 @@ def evaluate(
         typer.Option(help="Name of the system; runs of it with other seeds share it.", show_default="MODEL"),
     ] = None,
     spans_key: Annotated[
-        Optional[str], typer.Option(help="Judge this group of `doc.spans`.", show_default="doc.ents")
+        Optional[str],
+        typer.Option(help="Judge this group of `doc.spans`.", show_default="doc.ents, or the group of clinbert_spans"),
     ] = None,
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Show errors in their context: the report then holds text of the notes.")
@@ -34,7 +35,7 @@ def evaluate(
 
     from ..evaluation.evaluate import evaluate as evaluate_pipeline
     from ..evaluation.gold import read_gold
-    from ..evaluation.report import averages, headline, interval, percent, render
+    from ..evaluation.report import averages, headline, interval, layer_table, percent, render
     from ..evaluation.run import CONTENTS, REPORT, write_run
     from ..output import whole_folder
     from ..scale.annotate import load_pipeline
@@ -60,12 +61,17 @@ def evaluate(
     ]
     header = ("score, %", "P", "R", "F1", "95 % of F1", *(f"{name} F1" for name in others))
     typer.echo(table(cells, header=header, divider=True, aligns=("l", *"r" * (4 + len(others))), max_col=60))
-    for name in ("document", "paper"):
+    for name in ("document", "paper", "assertions"):
         if name in scores:
-            labels = scores[name]["strict"]["labels"]
+            labels = scores[name].get("strict", scores[name])["labels"]
             by_label = [(label, *(percent(one[key]) for key in "prf"), one["gold"]) for label, one in labels.items()]
             titles = (f"{name}, by label, %", "P", "R", "F1", "annotated")
             typer.echo(table(by_label, header=titles, divider=True, aligns=("l", *"rrrr"), max_col=60))
+    if layers := layer_table(evaluation):
+        # A layer a line, since a terminal is too narrow for a column each, as the report has it.
+        by_layer = [(layer, *(percent(one[layer]) for _, one in layers)) for layer in layers[0][1]]
+        names = ("challenge, by layer, F1, %", *(name.partition(",")[0] for name, _ in layers))
+        typer.echo(table(by_layer, header=names, divider=True, aligns=("l", *"r" * len(layers)), max_col=60))
     if "cats" in scores:
         typer.echo(f"accuracy of document labels: {percent(scores['cats']['accuracy'])} %")
     for note in scores["notes"]:

@@ -1,10 +1,14 @@
 """`clinbert pretrain`: train a BERT on the instances of an export."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .overrides import TAKES_OVERRIDES, read_overrides
+
+if TYPE_CHECKING:
+    from ..pretraining.train import Pretrained
 
 __all__ = ["TAKES_OVERRIDES", "pretrain"]
 
@@ -21,26 +25,35 @@ def pretrain(
 
     Example: clinbert pretrain clinicalbert --paths.instances exports/clinicalbert --paths.output my-clinicalbert
     """
-    import os
-
-    from wasabi import table
-
     from ..pretraining.recipes import read_recipe
     from ..pretraining.settings import Settings
     from ..pretraining.train import pretrain as run
 
     chosen = read_recipe(recipe, read_overrides(context) if context.args else {})
     settings = Settings(paths=chosen.paths, model=chosen.model, training=chosen.training)
-    done = run(settings)
+    show(run(settings), "instances", settings.paths.output)
+
+
+def show(done: "Pretrained", what: str, output: Path) -> None:
+    """Print what a run did, in one of its processes.
+
+    done (Pretrained): its counts, losses and time.
+    what (str): what it trained on: "instances".
+    output (Path): where it put the model.
+    """
+    import os
+
+    from wasabi import table
+
     if os.environ.get("RANK", "0") != "0":
         return
     resumed = f", resumed at {done.resumed:,}" if done.resumed else ""
     rows = [
-        ("instances", f"{done.instances:,} trained on, {done.held_out:,} held out"),
+        (what, f"{done.instances:,} trained on, {done.held_out:,} held out"),
         ("steps", f"{done.steps:,} ({done.epochs:.2f} epochs){resumed}"),
         *((f"train {name.replace('_', ' ')}", f"{value:.3f}") for name, value in done.losses.items() if value),
         *((f"held-out {name.replace('_', ' ')}", f"{value:.3f}") for name, value in done.scores.items()),
         ("seconds", f"{done.seconds:.0f}"),
-        ("output", str(settings.paths.output)),
+        ("output", str(output)),
     ]
     typer.echo(table(rows, max_col=100).strip("\n"))

@@ -7,21 +7,24 @@ from typing import Any, Optional
 from spacy.tokens import Doc, Span, Token
 
 SECTIONS_KEY = "sections"
-SCORES_KEY = "clinbert_ner"
+SCORES_KEYS = ("clinbert_ner", "clinbert_spans")
+ASSERTIONS_KEY = "clinbert_assertion"
 
 
 def register_extensions() -> None:
     """Register the `._.clinbert_…` attributes; a further call changes nothing.
 
-    The getters read `doc.spans["sections"]` and `doc.spans["clinbert_ner"]`, both in text order: a component that
-    writes under another key does not feed them. A Doc that lost a group (`as_doc`) or a group's attrs
-    (`Doc.from_docs`) gives the values for "nothing known".
+    The getters read `doc.spans["sections"]`, `doc.spans["clinbert_ner"]`, `doc.spans["clinbert_spans"]` and `doc.spans["clinbert_assertion"]`, each in
+    text order: a component that writes under another key does not feed them. A Doc that lost a group (`as_doc`) or a
+    group's attrs (`Doc.from_docs`) gives the values for "nothing known".
     """
     Token.set_extension("clinbert_section", getter=get_token_section, force=True)
     Span.set_extension("clinbert_section", getter=get_span_section, force=True)
     Span.set_extension("clinbert_title", getter=get_title, force=True)
     Span.set_extension("clinbert_level", getter=get_level, force=True)
     Span.set_extension("clinbert_score", getter=get_score, force=True)
+    Span.set_extension("clinbert_assertion", getter=get_assertion, force=True)
+    Span.set_extension("clinbert_assertion_score", getter=get_assertion_score, force=True)
 
 
 def get_token_section(token: Token) -> str:
@@ -65,12 +68,31 @@ def get_level(span: Span) -> Optional[int]:
 
 
 def get_score(span: Span) -> Optional[float]:
-    """The probability of an entity that `clinbert_ner` found.
+    """The probability of a mention that `clinbert_ner` or `clinbert_spans` found.
+
+    span (Span): An entity, or a span with the bounds and label of one that was found.
+    RETURNS (Optional[float]): The probability, from 0 to 1; None for any other span.
+    """
+    scores = (find_attr(span, key, "scores") for key in SCORES_KEYS)
+    return next((score for score in scores if score is not None), None)
+
+
+def get_assertion(span: Span) -> str:
+    """What the note asserts of an entity, as `clinbert_assertion` found it: present, absent, …
+
+    span (Span): An entity.
+    RETURNS (str): The assertion, "" for any other span.
+    """
+    return find_attr(span, ASSERTIONS_KEY, "assertions") or ""
+
+
+def get_assertion_score(span: Span) -> Optional[float]:
+    """The probability of an entity's assertion.
 
     span (Span): An entity.
     RETURNS (Optional[float]): The probability, from 0 to 1; None for any other span.
     """
-    return find_attr(span, SCORES_KEY, "scores")
+    return find_attr(span, ASSERTIONS_KEY, "scores")
 
 
 def _category_at(doc: Doc, i: int) -> str:

@@ -80,6 +80,9 @@ class Head(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = list(examples)
         validate_examples(examples, f"{type(self).__name__}.update")
+        # Layers of spaCy's and Thinc's cannot go back through no rows at all.
+        if not any(len(example.predicted) for example in examples):
+            return losses
         set_dropout_rate(self.model, drop)
         scores, backprop = self.model.begin_update([example.predicted for example in examples])
         loss, gradient = self.get_loss(examples, scores)

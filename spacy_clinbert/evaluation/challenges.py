@@ -1,6 +1,6 @@
 """Each challenge's own scores, as counts by document and label."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Callable, Dict
 
 from ..corpora.formats import Format
@@ -19,14 +19,15 @@ CHALLENGES: Dict[str, Callable[[Sequence[ScoredDoc]], Dict[str, Rows]]] = {
 }
 
 
-def challenge_rows(form: Format, docs: Sequence[ScoredDoc]) -> Dict[str, Rows]:
+def challenge_rows(form: Format, docs: Sequence[ScoredDoc], known: Collection[str] = ()) -> Dict[str, Rows]:
     """Count as the challenge of a corpus does, or by its layers (SemClinBr).
 
     form (Format): the form of the corpus.
     docs (Sequence[ScoredDoc]): documents; with tokens, where it is scored by token (i2b2 2006, SemClinBr).
+    known (Collection[str]): the labels that the pipeline can give, see `layer_rows`.
     RETURNS (Dict[str, Rows]): for each metric, by name, counts by document and label, of which `counts.score`, `micro`,
         `macro`, `weighted` and `macro_by_document` make scores; empty where the corpus has no challenge.
     """
     if form.layers:
-        return layer_rows(docs, form.layers)
+        return layer_rows(docs, form.layers, known)
     return CHALLENGES[form.name](docs) if form.name in CHALLENGES else {}

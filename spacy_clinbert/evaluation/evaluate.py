@@ -8,8 +8,10 @@ from typing import Any, Dict, List, Optional, TypeVar
 from spacy.language import Language
 from tqdm import tqdm
 
+from .assertions import assertion_rows, find_assertion
 from .cats import score_cats
 from .challenges import challenge_rows
+from .challenges_layers import judge_by_layer
 from .conll import conll_rows
 from .counts import Rows
 from .errors import KINDS, Error, count_errors, find_errors
@@ -18,7 +20,7 @@ from .matching import exact_rows
 from .notes import cats_notes, mention_notes, undefined
 from .opened import count_opening
 from .paper import MAX_PIECES, find_wordpieces, predict_lines, repaired
-from .predictions import Predicted, predict_documents
+from .predictions import Predicted, find_spans_key, mention_labels, predict_documents, writes_ents
 from .run import Run
 from .scored import ScoredDoc
 from .seen import what_was_seen
@@ -26,7 +28,7 @@ from .summary import AVERAGES, summarise
 
 T = TypeVar("T")
 # The scores of whose undefined values a sentence is said.
-PRINCIPAL = ("document", "paper", "cats")
+PRINCIPAL = ("document", "paper", "assertions", "cats")
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ def evaluate(
     corpus (GoldCorpus): the corpus.
     model (str): the pipeline, as given.
     system (Optional[str]): name of the system, which its runs with other seeds share; None for the pipeline as given.
-    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`, or, where nothing writes those,
+        for the key of `clinbert_spans`.
     RETURNS (Evaluation): scores and errors.
     RAISES (ClinbertError): if the pipeline fails on a document.
     """
+    spans_key = find_spans_key(nlp) if spans_key is None else spans_key
+    known = mention_labels(nlp, spans_key)
+    annotated, corpus = corpus, judge_by_layer(corpus, known)
     scores: Dict[str, Any] = {
         "documents": len(corpus.docs),
         "mentions": sum(len(doc.mentions) for doc in corpus.docs),
@@ -69,7 +75,13 @@ def evaluate(
     predicted = dict(zip((doc.id for doc in corpus.docs), found))
     rows: Dict[str, Rows] = {}
     errors: List[Error] = []
-    if corpus.has_mentions:
+    assertion = find_assertion(nlp) if corpus.has_assertions else None
+    if assertion:
+        found_rows = assertion_rows(nlp, corpus.docs, assertion.spans_key)
+        rows["assertions"] = list(_progress("assertions", corpus, found_rows))
+        scores["assertions"] = summarise(rows["assertions"])
+    # A pipeline may classify entities without finding any itself.
+    if corpus.has_mentions and (not assertion or spans_key is not None or writes_ents(nlp)):
         docs = [ScoredDoc(one.id, one.mentions, predicted[one.id].mentions, one.tokens) for one in corpus.docs]
         errors = find_errors(docs)
         rows["document"] = exact_rows([_well_formed(doc, predicted[doc.id]) for doc in docs])
@@ -84,11 +96,16 @@ def evaluate(
             },
         }
         rows["paper"], scores["paper"] = _paper(nlp, corpus, spans_key)
-        challenge = challenge_rows(corpus.form, docs)
+        challenge = challenge_rows(corpus.form, docs, known)
         rows |= {f"{corpus.form.name} {name}": one for name, one in challenge.items()}
         average = AVERAGES.get(corpus.form.name)
         scores["challenge"] = {name: summarise(one, average) for name, one in challenge.items()}
-        scores["notes"] += mention_notes(nlp, corpus, spans_key, scores["document"], scores["paper"])
+        scores["notes"] += mention_notes(known, corpus, scores["document"], scores["paper"])
+        if corpus is not annotated:
+            scores["notes"].append(
+                "The pipeline gives layers of labels: a gold mention counts once in every layer that holds its label;"
+                f" as annotated, there are {sum(len(doc.mentions) for doc in annotated.docs)}."
+            )
     if corpus.has_cats:
         judged = score_cats([doc.cats for doc in corpus.docs], [one.cats for one in found])
         rows["cats"] = judged.rows
@@ -102,7 +119,7 @@ def evaluate(
         corpus=corpus.path.name,
         format=corpus.form.name,
         checksum=corpus.checksum,
-        test_evaluations=count_opening(corpus.path, corpus.checksum, model),
+        test_evaluations=count_opening(corpus.path, annotated.checksum, model),
         ids=tuple(predicted),
         rows=rows,
         scores=scores,
@@ -117,7 +134,7 @@ def _paper(nlp: Language, corpus: GoldCorpus, spans_key: Optional[str]) -> "tupl
         "strict": summarise(rows),
         "conll": summarise(conll_rows(doc.lines for doc in docs)),
         "cut_at": MAX_PIECES if find_wordpieces(nlp) else None,
-        "lines": sum(len(doc.lines) for doc in docs),
+        "lines": sum(doc.number for doc in docs),
         "cut_lines": sum(doc.cut for doc in docs),
         "mentions_beyond": sum(doc.beyond for doc in docs),
     }

@@ -13,6 +13,7 @@ from ..corpora.docs import GOLD
 from ..corpora.formats import Format
 from ..corpora.records import Mention
 from ..errors import ClinbertError
+from .assertion_scorer import Place, gold_assertions
 from .run import checksum
 
 Bounds = Tuple[int, int]
@@ -27,6 +28,7 @@ class GoldDoc(NamedTuple):
     tokens (Tuple[Bounds, ...]): the tokens that the conversion cut, blanks left out.
     cats (Mapping[str, float]): the gold labels of the document.
     parts (Mapping[str, Tuple[Bounds, ...]]): named stretches of the text, such as premise and hypothesis.
+    assertions (Mapping[Place, str]): what is asserted of its mentions, by place; see `gold_assertions`.
     """
 
     id: str
@@ -35,6 +37,7 @@ class GoldDoc(NamedTuple):
     tokens: Tuple[Bounds, ...]
     cats: Mapping[str, float]
     parts: Mapping[str, Tuple[Bounds, ...]]
+    assertions: Mapping[Place, str] = {}
 
 
 class GoldCorpus(NamedTuple):
@@ -60,6 +63,11 @@ class GoldCorpus(NamedTuple):
     def has_cats(self) -> bool:
         """Whether whole documents are labelled."""
         return any(doc.cats for doc in self.docs)
+
+    @property
+    def has_assertions(self) -> bool:
+        """Whether it is annotated what is asserted of mentions."""
+        return any(doc.assertions for doc in self.docs)
 
 
 def read_gold(path: Path) -> GoldCorpus:
@@ -109,4 +117,5 @@ def _gold(doc: Doc, layers: Collection[str]) -> GoldDoc:
             for key, group in doc.spans.items()
             if key != GOLD and key not in layers
         },
+        assertions=gold_assertions(doc),
     )

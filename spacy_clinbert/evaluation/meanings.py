@@ -9,6 +9,8 @@ COMMON: Dict[str, str] = {
     "paper: strict IOB2": "The papers' tokens, a line a sentence, cut at 150 wordpieces with O beyond: a mention is"
     " right if its tokens and its label are. An I that continues nothing is made a B, in gold and prediction.",
     "paper: CoNLL": "The same by conlleval's rules, without the repair; the two agree.",
+    "assertions": "The annotated concepts are given: an assertion is right if it is the annotated one, as the challenge"
+    " of 2010 scores.",
     "cats": "Labels of whole documents: one is right if the document has it.",
 }
 # By the form of the corpus, then by the name of the challenge's score.

@@ -1,7 +1,7 @@
 """What a reader of scores must know, in sentences."""
 
 from collections import Counter
-from typing import Any, List, Mapping, Optional, Set
+from typing import Any, List, Mapping, Set
 
 from spacy.language import Language
 
@@ -11,18 +11,17 @@ from .predictions import known_labels
 
 
 def mention_notes(
-    nlp: Language, corpus: GoldCorpus, spans_key: Optional[str], document: Mapping[str, Any], paper: Mapping[str, Any]
+    known: Set[str], corpus: GoldCorpus, document: Mapping[str, Any], paper: Mapping[str, Any]
 ) -> List[str]:
     """Say what stands behind the scores of mentions.
 
-    nlp (Language): the pipeline.
+    known (Set[str]): the labels that the pipeline can give; none where its components do not say.
     corpus (GoldCorpus): the corpus.
-    spans_key (Optional[str]): where the pipeline writes mentions; None for `doc.ents`.
     document (Mapping[str, Any]), paper (Mapping[str, Any]): the two scores, as in `metrics.json`.
     RETURNS (List[str]): sentences.
     """
     gold = Counter(mention.label for doc in corpus.docs for mention in doc.mentions)
-    notes = _unknown(gold, known_labels(nlp, "doc.ents" if spans_key is None else "doc.spans"), "mentions")
+    notes = _unknown(gold, known, "mentions")
     if document["inexpressible"]:
         notes.append(
             "Gold mentions that the pipeline's scheme cannot express (overlapping, discontinuous or off tokens), which"

@@ -21,7 +21,7 @@ from ..models.transformer_shim import TransformerShim
 from ..models.wordpieces import Wordpieces
 from .conll import TagPair
 from .gold import GoldDoc
-from .predictions import ill_formed, mention_spans, place, run_pipeline
+from .predictions import ill_formed, mention_spans, place, run_pipeline, tags_by_label
 
 MAX_PIECES = 150
 BATCH = 4
@@ -32,12 +32,15 @@ RULES = {"clinbert_placeholders", "clinbert_sections", "clinbert_sentences", "se
 class PaperDoc(NamedTuple):
     """A document in the papers' lines.
 
-    lines (Sequence[TagPair]): gold and predicted tags of the tokens of each line, as they come, not repaired.
+    lines (Sequence[TagPair]): gold and predicted tags of the tokens of each line, as they come, not repaired; from
+        `clinbert_spans`, the lines come once for each label.
+    number (int): number of lines.
     cut (int): lines longer than 150 wordpieces.
     beyond (int): gold mentions that begin behind the cut, counted as their B tags.
     """
 
     lines: Sequence[TagPair]
+    number: int
     cut: int
     beyond: int
 
@@ -48,11 +51,13 @@ def predict_lines(nlp: Language, form: Format, docs: Iterable[GoldDoc], spans_ke
     nlp (Language): the pipeline. Without an encoder of ours, lines are not cut.
     form (Format): the form of the corpus, which says how its lines and tokens are cut.
     docs (Iterable[GoldDoc]): the documents.
-    spans_key (Optional[str]): key in `doc.spans` of the mentions, of overlapping ones the longest; None for `doc.ents`.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions, of overlapping ones the longest, but each label by
+        itself where they come from `clinbert_spans`; None for `doc.ents`.
     YIELDS (PaperDoc): the tags of each document.
     RAISES (ClinbertError): if it fails on a document.
     """
     pieces = find_wordpieces(nlp)
+    by_label = tags_by_label(nlp, spans_key)
     rules = {name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory in RULES}
 
     def words(gold: GoldDoc) -> List[List[str]]:
@@ -68,32 +73,42 @@ def predict_lines(nlp: Language, form: Format, docs: Iterable[GoldDoc], spans_ke
         with warnings.catch_warnings():
             # An encoder trained on whole notes rightly says that these are cut in another way.
             warnings.filterwarnings("ignore", message="NoteEncoder: this Doc comes")
-            found = run_pipeline(nlp, make, batch, rules)
-        for gold, annotated in zip(batch, found):
-            tagged = list(tag(form.paper_lines(gold.text, gold.mentions), gold.mentions))
-            truth = [[label for _, _, label in line] for line in tagged]
+            docs_of = run_pipeline(nlp, make, batch, rules)
+        for gold, annotated in zip(batch, docs_of):
+            whole = list(form.paper_lines(gold.text, gold.mentions))
             kept = words(gold)
-            lines = [
-                (tags, predicted_tags(doc, line, len(tags), spans_key))
-                for tags, line, doc in zip(truth, kept, annotated)
-            ]
-            behind = [tags[len(line) :] for tags, line in zip(truth, kept)]
-            yield PaperDoc(lines, sum(map(bool, behind)), sum(label[0] == "B" for tags in behind for label in tags))
+            labels = {one.label for one in gold.mentions}
+            labels |= {span.label_ for doc in annotated for span in mention_spans(doc, spans_key)}
+            layers: List[Optional[str]] = [*sorted(labels)] if by_label and labels else [None]
+            lines: List[TagPair] = []
+            beyond = 0
+            for label in layers:
+                tagged = tag(whole, [one for one in gold.mentions if label in (None, one.label)])
+                truth = [[one for _, _, one in line] for line in tagged]
+                lines += [
+                    (tags, predicted_tags(doc, line, len(tags), spans_key, label))
+                    for tags, line, doc in zip(truth, kept, annotated)
+                ]
+                beyond += sum(one[0] == "B" for tags, line in zip(truth, kept) for one in tags[len(line) :])
+            yield PaperDoc(lines, len(whole), sum(len(line) < len(one) for line, one in zip(kept, whole)), beyond)
 
 
-def predicted_tags(doc: Doc, words: Sequence[str], length: int, spans_key: Optional[str]) -> List[str]:
+def predicted_tags(
+    doc: Doc, words: Sequence[str], length: int, spans_key: Optional[str], label: Optional[str] = None
+) -> List[str]:
     """The tags of a line.
 
     doc (Doc): the line as the pipeline left it; a component may have merged or split its words.
     words (Sequence[str]): the words that the pipeline was given, a blank after each: those behind the cut left out.
     length (int): number of tokens of the whole line.
     spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
+    label (Optional[str]): the label whose mentions are tagged; None for all, of overlapping ones the longest.
     RETURNS (List[str]): a tag for each token; O behind the cut.
     """
     tags = ["O"] * length
     flags = ill_formed(doc)
     starts = list(accumulate((len(word) + 1 for word in words), initial=0))
-    for span in filter_spans(mention_spans(doc, spans_key)):
+    for span in filter_spans(span for span in mention_spans(doc, spans_key) if label in (None, span.label_)):
         first, end = bisect_right(starts, span.start_char) - 1, bisect_left(starts, span.end_char)
         tags[first:end] = [f"I-{span.label_}"] * (end - first)
         if place(span) not in flags:

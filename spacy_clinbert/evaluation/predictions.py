@@ -9,13 +9,14 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..components.sections import read_sections
+from ..components.spans import ClinbertSpans
 from ..corpora.formats import Format
 from ..corpora.records import Mention
 from ..errors import ClinbertError
 from ..rules import load_lexicon, split_sections
 from ..scale.annotate import failure
 from .gold import GoldDoc
-from .scheme import inexpressible
+from .scheme import inexpressible, inexpressible_by_label
 
 BATCH = 32
 SECTIONS_KEY = "sections"
@@ -58,6 +59,7 @@ def predict_documents(
     """
     lexicon = load_lexicon(form.lang)
     keys: Set[str] = set()
+    by_label = tags_by_label(nlp, spans_key)
     remaining = iter(docs)
     while batch := list(islice(remaining, BATCH)):
         found = run_pipeline(nlp, lambda gold: [make_doc(nlp, gold)], batch, set())
@@ -73,7 +75,9 @@ def predict_documents(
                 frozenset(number for number, span in enumerate(spans) if place(span) in flags),
                 dict(doc.cats),
                 (tuple(one.start for one in sections), tuple(one.category for one in sections)),
-                inexpressible(doc, gold.mentions, may_overlap=spans_key is not None),
+                inexpressible_by_label(doc, gold.mentions)
+                if by_label
+                else inexpressible(doc, gold.mentions, may_overlap=spans_key is not None),
             )
     # Some components write a group only where they find something.
     if spans_key is not None and spans_key not in keys:
@@ -160,15 +164,55 @@ def place(span: Span) -> Tuple[int, int, str]:
     return span.start, span.end, span.label_
 
 
-def known_labels(nlp: Language, target: str) -> Set[str]:
+def known_labels(nlp: Language, target: str, spans_key: Optional[str] = None) -> Set[str]:
     """The labels that the components of a pipeline can give.
 
     nlp (Language): the pipeline.
     target (str): what they write: "doc.ents", "doc.spans" or "doc.cats".
+    spans_key (Optional[str]): of those that write spans under a key of theirs, only those with this one.
     RETURNS (Set[str]): the labels; none where the components do not say.
     """
     labels: Dict[str, None] = {}
     for name, component in nlp.pipeline:
-        if target in nlp.get_pipe_meta(name).assigns:
+        same = spans_key is None or getattr(component, "spans_key", spans_key) == spans_key
+        if target in nlp.get_pipe_meta(name).assigns and same:
             labels |= dict.fromkeys(getattr(component, "labels", ()))
     return set(labels)
+
+
+def mention_labels(nlp: Language, spans_key: Optional[str]) -> Set[str]:
+    """The labels that a pipeline can give to mentions.
+
+    nlp (Language): the pipeline.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
+    RETURNS (Set[str]): the labels; none where the components do not say.
+    """
+    return known_labels(nlp, "doc.ents" if spans_key is None else "doc.spans", spans_key)
+
+
+def find_spans_key(nlp: Language) -> Optional[str]:
+    """Find where a pipeline writes its mentions.
+
+    nlp (Language): the pipeline.
+    RETURNS (Optional[str]): the key of its `clinbert_spans` in `doc.spans`, where nothing writes `doc.ents`; else None,
+        for `doc.ents`.
+    """
+    return None if writes_ents(nlp) else next(iter(_layered_keys(nlp)), None)
+
+
+def writes_ents(nlp: Language) -> bool:
+    """Whether a component of the pipeline says that it writes `doc.ents`."""
+    return any("doc.ents" in nlp.get_pipe_meta(name).assigns for name in nlp.pipe_names)
+
+
+def tags_by_label(nlp: Language, spans_key: Optional[str]) -> bool:
+    """Whether mentions come from `clinbert_spans`: those of one label never overlap.
+
+    nlp (Language): the pipeline.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`.
+    """
+    return spans_key in _layered_keys(nlp)
+
+
+def _layered_keys(nlp: Language) -> List[str]:
+    return [one.spans_key for _, one in nlp.pipeline if isinstance(one, ClinbertSpans)]

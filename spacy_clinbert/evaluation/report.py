@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..corpora.records import Mention
@@ -15,6 +16,7 @@ from .published import PUBLISHED
 TEMPLATE = Path(__file__).with_name("report.html")
 # Characters of context on either side of an error.
 AROUND = 60
+MEAN = "mean"
 AVERAGES = {
     "macro": "mean of the labels' F1, each weighing the same, where what is undefined counts 0",
     "weighted": "mean of the labels' F1, each weighing by its annotated mentions",
@@ -69,8 +71,9 @@ def render(evaluation: Evaluation, with_text: bool) -> str:
         for name in ("labels", "sections"):
             if evaluation.errors:
                 figures[name] = Markup(error_figure(scores["document"]["errors"][name]))
-    if "cats" in scores:
-        figures["cats"] = Markup(f1_figure({"cats": scores["cats"]}))
+    for name in ("assertions", "cats"):
+        if name in scores:
+            figures[name] = Markup(f1_figure({name: scores[name]}))
     rows = list(headline(run.format, scores))
     texts = {doc.id: doc.text for doc in evaluation.corpus.docs}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
@@ -146,25 +149,31 @@ def summaries(scores: Mapping[str, Any]) -> Iterator[Tuple[str, Mapping[str, Any
             yield f"{view}: CoNLL", scores[view]["conll"]
     for name, summary in scores.get("challenge", {}).items():
         yield f"challenge: {name}", summary
-    if "cats" in scores:
-        yield "cats", scores["cats"]
+    for name in ("assertions", "cats"):
+        if name in scores:
+            yield name, scores[name]
 
 
 def layer_table(evaluation: Evaluation) -> List[Tuple[str, Mapping[str, Optional[float]]]]:
     """F1 by layer of a corpus with layers, beside the row of the paper.
 
     evaluation (Evaluation): the evaluation.
-    RETURNS (List[Tuple[str, Mapping[str, Optional[float]]]]): name, and F1 by layer; empty for a corpus without layers.
+    RETURNS (List[Tuple[str, Mapping[str, Optional[float]]]]): name, and F1 by layer and, under "mean", their mean over
+        the layers that are annotated or predicted; empty for a corpus without layers.
     """
     form, scores = evaluation.corpus.form, evaluation.run.scores
     if not form.layers or "challenge" not in scores:
         return []
     rows: List[Tuple[str, Mapping[str, Optional[float]]]] = [
-        (name, {layer: summary["labels"].get(layer, {}).get("f") for layer in form.layers})
+        (
+            name,
+            {layer: summary["labels"].get(layer, {}).get("f") for layer in form.layers} | {MEAN: summary["macro"]["f"]},
+        )
         for name, summary in scores["challenge"].items()
     ]
     if form.name in PUBLISHED:
-        rows.append((PUBLISHED[form.name].name, PUBLISHED[form.name].f))
+        published = PUBLISHED[form.name]
+        rows.append((published.name, {**published.f, MEAN: fmean(published.f.values())}))
     return rows
 
 

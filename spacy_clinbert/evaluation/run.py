@@ -29,7 +29,8 @@ class Run:
         "by_this_model" and "by_all"; None if it is no test set.
     ids (Tuple[str, ...]): the documents, in the order of the corpus.
     rows (Mapping[str, Rows]): counts for each document by metric: "document" (exact, by characters), "paper" (exact, in
-        the papers' lines), "cats" (labels of whole documents), and the challenge's own, by their names.
+        the papers' lines), "assertions" (of given mentions), "cats" (labels of whole documents), and the challenge's
+        own, by their names.
     scores (Mapping[str, Any]): everything else in `metrics.json`.
     """
 

@@ -1,7 +1,7 @@
 """What a pipeline's scheme cannot express, however good the pipeline: such gold mentions are always missed."""
 
 from collections.abc import Sequence
-from typing import Dict
+from typing import Dict, List
 
 from spacy.tokens import Doc
 from spacy.util import filter_spans
@@ -42,3 +42,20 @@ def inexpressible(doc: Doc, mentions: Sequence[Mention], may_overlap: bool) -> D
             else:
                 reasons[number] = OVERLAPPING
     return reasons
+
+
+def inexpressible_by_label(doc: Doc, mentions: Sequence[Mention]) -> Dict[int, str]:
+    """Find the gold mentions that no prediction of `clinbert_spans` can equal: in it, no two of a label overlap.
+
+    doc (Doc), mentions (Sequence[Mention]): see `inexpressible`.
+    RETURNS (Dict[int, str]): reason by index of the mention.
+    """
+    places: Dict[str, List[int]] = {}
+    for number, mention in enumerate(mentions):
+        places.setdefault(mention.label, []).append(number)
+    reasons = {
+        numbers[place]: reason
+        for numbers in places.values()
+        for place, reason in inexpressible(doc, [mentions[number] for number in numbers], may_overlap=False).items()
+    }
+    return dict(sorted(reasons.items()))

@@ -1,14 +1,14 @@
-"""Micro-batches of windows, bounded in padded wordpieces, and where each token's row is found in them."""
+"""Micro-batches of sequences, bounded in padded wordpieces, and where each row is found in them."""
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
 from .windows import Window
 from .wordpieces import Wordpieces
 
-# A window shorter than this share of the longest one starts a micro-batch of its own kind, once the batch has enough
+# A sequence shorter than this share of the longest one starts a micro-batch of its own kind, once the batch has enough
 # to do: padded wordpieces cost as much as real ones.
 PADDING_SHARE = 0.75
 ENOUGH_PIECES = 1024
@@ -29,13 +29,14 @@ class DocPieces:
 
 @dataclass
 class MicroBatch:
-    """Windows of similar length that go through the encoder together.
+    """Sequences of similar length that go through the encoder together.
 
-    ids (ndarray): padded wordpiece ids, shape (n_windows, longest).
+    ids (ndarray): padded wordpiece ids, shape (n_sequences, longest).
     mask (ndarray): 1 for wordpieces, 0 for padding, same shape.
     picks (ndarray): which rows of the flattened output are used, shape (n_picks,).
-    rows (ndarray): to which token of the whole batch each goes, same shape.
+    rows (ndarray): to which row of the whole batch each goes, same shape.
     weights (ndarray): with what weight, same shape.
+    types (Optional[ndarray]): token types, shape (n_sequences, longest); None where all are 0.
     """
 
     ids: np.ndarray
@@ -43,11 +44,35 @@ class MicroBatch:
     picks: np.ndarray
     rows: np.ndarray
     weights: np.ndarray
+    types: Optional[np.ndarray] = None
+
+
+class Sequences:
+    """The sequences of a batch, special pieces included.
+
+    unique (bool): whether identical ones go through once, for inference.
+    """
+
+    def __init__(self, unique: bool) -> None:
+        self.ids: list[list[int]] = []
+        self.types: list[list[int]] = []
+        self._unique = unique
+        self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+
+    def add(self, ids: list[int], types: Sequence[int] = ()) -> int:
+        """Add a sequence, with its token types where they are not all 0, and give its number."""
+        number = len(self.ids)
+        if self._unique:
+            number = self._known.setdefault((tuple(ids), tuple(types)), number)
+        if number == len(self.ids):
+            self.ids.append(ids)
+            self.types.append(list(types))
+        return number
 
 
 def make_batches(
     docs: Sequence[DocPieces], pieces: Wordpieces, max_pieces: int, pooling: str, unique: bool
-) -> tuple[list[MicroBatch], int]:
+) -> list[MicroBatch]:
     """Lay the windows of a batch of Docs into micro-batches.
 
     docs (Sequence[DocPieces]): the Docs' wordpieces and windows.
@@ -56,27 +81,32 @@ def make_batches(
         own.
     pooling (str): "first" wordpiece of a token or "mean" of its wordpieces.
     unique (bool): whether identical windows go through once, for inference.
-    RETURNS (Tuple[List[MicroBatch], int]): the micro-batches and the number of tokens in all Docs.
+    RETURNS (List[MicroBatch]): the micro-batches.
     """
-    sequences: list[list[int]] = []
-    known: dict[tuple[int, ...], int] = {}
+    sequences = Sequences(unique)
     picks: list[np.ndarray] = [np.empty((0, 4))]
     offset = 0
     for doc in docs:
         window_of = np.empty(len(doc.ids), dtype=np.int64)
         place_of = np.empty(len(doc.ids), dtype=np.int64)
         for window in doc.windows:
-            ids = doc.ids[window.start : window.end].tolist()
-            at = known.setdefault(tuple(ids), len(sequences)) if unique else len(sequences)
-            if at == len(sequences):
-                sequences.append([*pieces.prefix, *ids, *pieces.suffix])
+            at = sequences.add(pieces.frame(doc.ids[window.start : window.end].tolist()))
             kept = slice(window.keep_start, window.keep_end)
             window_of[kept] = at
             place_of[kept] = np.arange(window.keep_start, window.keep_end) - window.start + len(pieces.prefix)
         picks.append(pick_rows(doc.starts, window_of, place_of, offset, pooling))
         offset += doc.n_tokens
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    return lay_out(sequences, group(lengths, max_pieces), np.concatenate(picks), pieces.pad_id), offset
+    return lay_out(sequences, np.concatenate(picks), pieces.pad_id, max_pieces)
+
+
+def first_places(numbers: Sequence[int]) -> np.ndarray:
+    """The picks of rows that are the first place (`[CLS]`) of a sequence each: shape (n_rows, 4).
+
+    numbers (Sequence[int]): for each row, the number of its sequence.
+    """
+    picks = np.zeros((len(numbers), 4))
+    picks[:, 0], picks[:, 2], picks[:, 3] = numbers, np.arange(len(numbers)), 1.0
+    return picks
 
 
 def pick_rows(starts: np.ndarray, window_of: np.ndarray, place_of: np.ndarray, offset: int, pooling: str) -> np.ndarray:
@@ -92,7 +122,7 @@ def pick_rows(starts: np.ndarray, window_of: np.ndarray, place_of: np.ndarray, o
 
 
 def group(lengths: np.ndarray, max_pieces: int) -> list[np.ndarray]:
-    """Group windows by length: longest first, each group bounded in padded wordpieces and not too uneven."""
+    """Group sequences by length: longest first, each group bounded in padded wordpieces and not too uneven."""
     order = np.argsort(-lengths, kind="stable")
     groups: list[np.ndarray] = []
     first = 0
@@ -105,26 +135,41 @@ def group(lengths: np.ndarray, max_pieces: int) -> list[np.ndarray]:
     return groups
 
 
-def lay_out(sequences: list[list[int]], groups: list[np.ndarray], picks: np.ndarray, pad_id: int) -> list[MicroBatch]:
-    """Pad each group of windows and translate the picks into rows of its flattened output."""
-    group_of = np.empty(len(sequences), dtype=np.int64)
-    slot_of = np.empty(len(sequences), dtype=np.int64)
+def lay_out(sequences: Sequences, picks: np.ndarray, pad_id: int, max_pieces: int) -> list[MicroBatch]:
+    """Pad groups of sequences and translate the picks into rows of their flattened outputs.
+
+    sequences (Sequences): what goes through the encoder.
+    picks (ndarray): which (sequence, place) goes to which row with which weight, shape (n_picks, 4).
+    pad_id (int): the id of the padding.
+    max_pieces (int): the largest number of padded wordpieces in a micro-batch.
+    RETURNS (List[MicroBatch]): the micro-batches.
+    """
+    lengths = np.array([len(ids) for ids in sequences.ids], dtype=np.int64)
+    groups = group(lengths, max_pieces)
+    group_of = np.empty(len(sequences.ids), dtype=np.int64)
+    slot_of = np.empty(len(sequences.ids), dtype=np.int64)
     for i, members in enumerate(groups):
         group_of[members] = i
         slot_of[members] = np.arange(len(members))
     picks = picks[np.argsort(group_of[picks[:, 0].astype(np.int64)], kind="stable")]
-    windows = picks[:, 0].astype(np.int64)
-    cuts = np.searchsorted(group_of[windows], np.arange(len(groups) + 1))
+    numbers = picks[:, 0].astype(np.int64)
+    cuts = np.searchsorted(group_of[numbers], np.arange(len(groups) + 1))
     batches = []
     for i, members in enumerate(groups):
-        longest = len(sequences[members[0]])
-        ids = np.full((len(members), longest), pad_id, dtype=np.int64)
-        mask = np.zeros((len(members), longest), dtype=np.int64)
-        for slot, member in enumerate(members):
-            ids[slot, : len(sequences[member])] = sequences[member]
-            mask[slot, : len(sequences[member])] = 1
+        ids = pad([sequences.ids[member] for member in members], pad_id)
+        mask = (np.arange(ids.shape[1]) < lengths[members, None]).astype(np.int64)
         part = slice(cuts[i], cuts[i + 1])
-        flat = slot_of[windows[part]] * longest + picks[part, 1].astype(np.int64)
+        flat = slot_of[numbers[part]] * ids.shape[1] + picks[part, 1].astype(np.int64)
         rows = picks[part, 2].astype(np.int64)
-        batches.append(MicroBatch(ids, mask, flat, rows, picks[part, 3].astype(np.float32)))
+        kinds = [sequences.types[member] for member in members]
+        types = pad(kinds, 0) if any(kinds) else None
+        batches.append(MicroBatch(ids, mask, flat, rows, picks[part, 3].astype(np.float32), types))
     return batches
+
+
+def pad(rows: Sequence[Sequence[int]], filling: int) -> np.ndarray:
+    """Rows of numbers filled up to the longest: shape (n_rows, longest)."""
+    padded = np.full((len(rows), max(len(row) for row in rows)), filling, dtype=np.int64)
+    for row, values in zip(padded, rows):
+        row[: len(values)] = values
+    return padded

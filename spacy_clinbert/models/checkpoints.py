@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, TypeVar
 
@@ -20,7 +21,7 @@ Loaded = TypeVar("Loaded")
 class Checkpoint(NamedTuple):
     """An encoder as it was read.
 
-    model (PreTrainedModel): the encoder, without pooler.
+    model (PreTrainedModel): the encoder; with its pooler where that was asked for and its files hold one.
     tokenizer (PreTrainedTokenizerFast): its tokenizer.
     trained_length (int): the longest sequence, special pieces included, that it should be given.
     """
@@ -30,15 +31,16 @@ class Checkpoint(NamedTuple):
     trained_length: int
 
 
-def read_checkpoint(name: str) -> Checkpoint:
+def read_checkpoint(name: str, pooler: bool = False) -> Checkpoint:
     """Read tokenizer and weights of a catalogued encoder, a hub id or a local folder.
 
     name (str): alias, hub id or folder.
+    pooler (bool): whether to keep what BERT puts on `[CLS]`.
     RETURNS (Checkpoint): what was read.
     RAISES (ClinbertError): if it is none of these, cannot be reached, or holds no encoder with a fast tokenizer.
     """
     source = resolve_encoder(name)
-    model, tokenizer = fetch(name, load)
+    model, tokenizer = fetch(name, partial(load, pooler=pooler))
     if not tokenizer.is_fast:
         raise ClinbertError(f"the tokenizer of {name!r} has no fast form: add a tokenizer.json to its folder")
     length = source.entry.trained_length if source.entry is not None else tokenizer.model_max_length
@@ -103,18 +105,19 @@ def unusable(location: str, error: Exception) -> ClinbertError:
     return ClinbertError(f"the encoder in {location} cannot be loaded ({type(error).__name__}): copy its files again")
 
 
-def load(source: EncoderSource, offline: bool) -> tuple[Any, Any]:
+def load(source: EncoderSource, offline: bool, pooler: bool = False) -> tuple[Any, Any]:
     """Load model and tokenizer, quietly, but not a model whose weights are missing.
 
     source (EncoderSource): where they are.
     offline (bool): whether only a folder or the hub's local cache is looked at.
-    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model, without pooler, and tokenizer.
+    pooler (bool): whether to keep the pooler; one that the files lack is drawn anew by transformers, and never kept.
+    RETURNS (Tuple[PreTrainedModel, PreTrainedTokenizerFast]): model and tokenizer.
     RAISES (ClinbertError, OSError): if files are damaged; if there are none.
     """
     tokenizer = load_tokenizer(source, offline)
-    model, _ = load_weights(source, offline, "AutoModel")
-    # Rows come from the last layer; a pooler would be saved untrained.
-    if getattr(model, "pooler", None) is not None:
+    model, absent = load_weights(source, offline, "AutoModel")
+    # Where rows come from the last layer, a pooler would be saved untrained.
+    if getattr(model, "pooler", None) is not None and (not pooler or any("pooler" in key for key in absent)):
         model.pooler = None
     return model, tokenizer
 
@@ -210,13 +213,13 @@ def to_files(model: Any, tokenizer: Any) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def from_files(files: dict[str, bytes]) -> tuple[Any, Any]:
-    """Model and tokenizer out of the files of a Hugging Face folder."""
+def from_files(files: dict[str, bytes], pooler: bool = False) -> tuple[Any, Any]:
+    """Model and tokenizer out of the files of a Hugging Face folder; the pooler as for `load`."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             # Names come from a file that may have been tampered with: none may lead out of the folder.
             (Path(folder) / Path(name).name).write_bytes(content)
-        return load(EncoderSource(folder, None, None), offline=True)
+        return load(EncoderSource(folder, None, None), offline=True, pooler=pooler)
 
 
 def max_positions(model: Any) -> int:

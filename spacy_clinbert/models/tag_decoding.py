@@ -3,9 +3,12 @@
 from typing import List, NamedTuple, Sequence
 
 import numpy as np
+from spacy.tokens import Doc
+
+from .wordpieces import has_text
 
 OUTSIDE = 0
-DECODINGS = ("viterbi", "argmax")
+DECODINGS = ("viterbi", "argmax", "iob1")
 
 
 class Mention(NamedTuple):
@@ -28,6 +31,22 @@ def begin_tag(label: int) -> int:
     return 1 + 2 * label
 
 
+def sequences(doc: Doc) -> List[np.ndarray]:
+    """The sequences of tokens in which mentions are found.
+
+    A sentence is a sequence of its own, as in the papers: no mention runs from one into the next. Tokens without
+    wordpieces are passed over, so that a line end inside a mention does not cut it in two.
+
+    doc (Doc): the document; without sentence starts it is one sequence.
+    RETURNS (List[ndarray]): token indices of each sequence that has any.
+    """
+    places = np.array([token.i for token in doc if has_text(token.text)], dtype=np.int64)
+    known = doc.has_annotation("SENT_START")
+    starts = np.flatnonzero(doc.to_array("SENT_START") == 1) if known else np.empty(0, dtype=np.int64)
+    parts = np.split(places, np.unique(np.searchsorted(places, starts)))
+    return [part for part in parts if len(part)]
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -39,12 +58,12 @@ def decode(probabilities: np.ndarray, decoding: str) -> np.ndarray:
 
     probabilities (ndarray): shape (length, 2 × labels + 1), in the order of `tag_names`.
     decoding (str): "viterbi" for the likeliest legal sequence, "argmax" for the likeliest tag of each position, legal
-        or not.
+        or not; "iob1" for the same in a scheme in which an I may begin a mention, so that all sequences are legal.
     RETURNS (ndarray): tag indices, shape (length,).
     """
     tags = probabilities.argmax(axis=1)
     # A sequence of maxima that is legal is the likeliest legal one: most need no search.
-    if decoding == "argmax" or not is_inside_without_begin(tags).any():
+    if decoding != "viterbi" or not is_inside_without_begin(tags).any():
         return tags
     return viterbi(np.log(np.maximum(probabilities, 1e-30)))
 

@@ -2,11 +2,13 @@
 
 import copy
 import os
+import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional, Sequence, Union, cast
+from typing import Any, Callable, Iterator, Optional, Protocol, Sequence, Union, cast
 
 import srsly
+from spacy.tokens import Doc
 from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
 from thinc.shims.shim import Shim
 from thinc.types import Floats2d, FloatsXd
@@ -26,6 +28,7 @@ class RunSettings:
     dropout (Optional[float]): the encoder's own dropout; None leaves what its configuration says.
     freeze_layers (int): how many layers from below, with the embeddings, get no gradient; 0 for none.
     max_batch_pieces (int): above so many padded wordpieces, a training batch is computed again in the backward pass.
+    pooler (bool): whether rows go through the pooler that BERT has on `[CLS]`, where its files hold one.
     """
 
     device: str
@@ -33,17 +36,29 @@ class RunSettings:
     dropout: Optional[float]
     freeze_layers: int
     max_batch_pieces: int
+    pooler: bool = False
+
+
+class Layout(Protocol):
+    """Lays a batch of Docs into micro-batches, and says how many rows each Doc gets."""
+
+    def __call__(
+        self, shim: "TransformerShim", docs: Sequence[Doc], is_train: bool
+    ) -> tuple[list[MicroBatch], list[int]]:
+        """Lay them."""
 
 
 class TransformerShim(PyTorchShim):
     """A Hugging Face encoder with its tokenizer, as Thinc's model sees it; empty until `load` or `from_bytes`.
 
     settings (RunSettings): how it runs.
+    layout (Layout): what its rows are: tokens, windows or pairs.
     """
 
-    def __init__(self, settings: RunSettings) -> None:
+    def __init__(self, settings: RunSettings, layout: Layout) -> None:
         super().__init__(None)
         self.settings = settings
+        self.layout = layout
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
         self._process = os.getpid()
@@ -56,7 +71,17 @@ class TransformerShim(PyTorchShim):
     @property
     def width(self) -> int:
         """Width of the encoder's rows."""
-        return int(self._model.config.hidden_size)
+        return int(self.model_config.hidden_size)
+
+    @property
+    def model_config(self) -> Any:
+        """The encoder's configuration."""
+        return self._model.config
+
+    @property
+    def pooled(self) -> bool:
+        """Whether rows go through a pooler."""
+        return getattr(self._model, "pooler", None) is not None
 
     @property
     def max_positions(self) -> int:
@@ -70,15 +95,20 @@ class TransformerShim(PyTorchShim):
 
     def load(self, name: str) -> None:
         """Read an encoder by catalogue alias, hub id or folder."""
-        checkpoint = read_checkpoint(name)
+        checkpoint = read_checkpoint(name, self.settings.pooler)
         self.cfg = {"name": name, "trained_length": checkpoint.trained_length}
         self._settle(checkpoint.model, checkpoint.tokenizer)
+        if self.settings.pooler and hasattr(self._model, "pooler") and not self.pooled:
+            warnings.warn(
+                f"the files of {name!r} hold no pooler: rows are the raw [CLS]; set pooler = false if that is meant",
+                stacklevel=2,
+            )
 
     def rows(self, batches: Sequence[MicroBatch], n_rows: int, is_train: bool) -> tuple[Floats2d, Callable]:
-        """Run micro-batches through the encoder and collect one row per token.
+        """Run micro-batches through the encoder and collect their rows.
 
         batches (Sequence[MicroBatch]): what goes through together.
-        n_rows (int): number of tokens; those that no micro-batch feeds get zeros.
+        n_rows (int): number of rows; those that no micro-batch feeds get zeros.
         is_train (bool): whether a backward pass follows.
         RETURNS (Tuple[Floats2d, Callable]): the rows, shape (n_rows, width), and a callback that takes their gradient.
         """
@@ -102,7 +132,7 @@ class TransformerShim(PyTorchShim):
         return cast(Floats2d, torch2xp(rows, ops=get_current_ops())), backprop
 
     def _run(self, batch: MicroBatch, is_train: bool, recompute: bool) -> tuple[Any, Any]:
-        """One micro-batch: the places of its rows among all tokens, and the rows."""
+        """One micro-batch: the places of its rows among all, and the rows."""
         import torch
         from torch.utils.checkpoint import checkpoint
 
@@ -110,13 +140,19 @@ class TransformerShim(PyTorchShim):
             return torch.from_numpy(array).to(self.device)
 
         ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
+        types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
 
         def encode(ids: Any, mask: Any) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
             self._model.train(is_train)
             with self._autocast():
-                hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-            return hidden.reshape(-1, hidden.shape[-1])[picks].float() * weights[:, None]
+                output = self._model(input_ids=ids, attention_mask=mask, **types)
+            # A pooler gives one row for each sequence, that of its first place.
+            if self.pooled:
+                hidden = output.pooler_output[picks // ids.shape[1]]
+            else:
+                hidden = output.last_hidden_state.reshape(-1, self.width)[picks]
+            return hidden.float() * weights[:, None]
 
         values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
         return to_torch(batch.rows), values
@@ -196,7 +232,7 @@ class TransformerShim(PyTorchShim):
         msg = srsly.msgpack_loads(bytes_data)
         self.cfg = msg["cfg"]
         if msg["files"]:
-            self._settle(*from_files(msg["files"]))
+            self._settle(*from_files(msg["files"], self.settings.pooler))
         return self
 
     def _settle(self, model: Any, tokenizer: Any) -> None:
@@ -208,7 +244,7 @@ class TransformerShim(PyTorchShim):
             self._model = model.to(self._choose_device())
         except (RuntimeError, AssertionError) as error:
             raise ClinbertError(
-                f'NoteEncoder: device = "{self.settings.device}" is not there for torch: give "cpu" or "auto"'
+                f'device = "{self.settings.device}" is not there for torch: give "cpu" or "auto"'
             ) from error
         # Gradients of fp16 underflow unless scaled; Thinc scales on CUDA only, and fp16 is of use only there.
         scales = self.settings.mixed_precision == "fp16" and self.device.type == "cuda"

@@ -1,6 +1,7 @@
 """Tokens into wordpieces: each token is cut on its own, as the papers' word-level corpora are."""
 
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 from unicodedata import category
 
 import numpy as np
@@ -9,6 +10,31 @@ from spacy.tokens import Doc
 # Clinical text has few word types, garbled text many: past this number the cache starts anew, so that memory stays
 # bounded.
 CACHED_TYPES = 200_000
+
+
+class PairForm(NamedTuple):
+    """How a tokenizer puts two texts together: for BERT `[CLS] a [SEP] b [SEP]`, for RoBERTa `<s> a </s></s> b </s>`.
+
+    before, between, behind (List[int]): ids of the special pieces around the two.
+    types (Tuple[List[int], ...]): token types of what stands before, of a piece of the first text, of what stands
+        between, of a piece of the second text, and of what stands behind.
+    """
+
+    before: list[int]
+    between: list[int]
+    behind: list[int]
+    types: tuple[list[int], ...]
+
+    @property
+    def n_specials(self) -> int:
+        """The number of special pieces."""
+        return len(self.before) + len(self.between) + len(self.behind)
+
+    def frame(self, first: list[int], second: list[int]) -> tuple[list[int], list[int]]:
+        """The ids of two texts with their special pieces, and the token type of each."""
+        before, one, between, two, behind = self.types
+        ids = [*self.before, *first, *self.between, *second, *self.behind]
+        return ids, [*before, *one * len(first), *between, *two * len(second), *behind]
 
 
 class Wordpieces:
@@ -30,6 +56,15 @@ class Wordpieces:
     def n_specials(self) -> int:
         """The number of special pieces around a window: `[CLS]` and `[SEP]` for BERT."""
         return len(self.prefix) + len(self.suffix)
+
+    def frame(self, ids: list[int]) -> list[int]:
+        """The special pieces put around wordpieces."""
+        return [*self.prefix, *ids, *self.suffix]
+
+    @cached_property
+    def pair_form(self) -> PairForm:
+        """How two texts are put together."""
+        return find_pair_form(self.tokenizer)
 
     def encode(self, doc: Doc) -> tuple[np.ndarray, np.ndarray]:
         """Cut all tokens of a Doc.
@@ -66,6 +101,20 @@ def find_specials(tokenizer: Any) -> tuple[list[int], list[int]]:
     framed = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True).ids
     at = next(i for i in range(len(framed)) if framed[i : i + len(plain)] == plain)
     return framed[:at], framed[at + len(plain) :]
+
+
+def find_pair_form(tokenizer: Any) -> PairForm:
+    """How the tokenizer puts two texts together, found by encoding two letters.
+
+    tokenizer (PreTrainedTokenizerFast): the Hugging Face tokenizer.
+    RETURNS (PairForm): its special pieces and token types.
+    """
+    encoding = tokenizer.backend_tokenizer.encode("a", "a", add_special_tokens=True)
+    ids, types, sides = encoding.ids, encoding.type_ids, encoding.sequence_ids
+    one, two = sides.index(0), sides.index(1)
+    one_end, two_end = (len(sides) - sides[::-1].index(side) for side in (0, 1))
+    kinds = (types[:one], types[one : one + 1], types[one_end:two], types[two : two + 1], types[two_end:])
+    return PairForm(ids[:one], ids[one_end:two], ids[two_end:], kinds)
 
 
 def has_text(word: str) -> bool:

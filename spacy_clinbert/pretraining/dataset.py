@@ -35,24 +35,53 @@ class Part(NamedTuple):
     kept: Optional[np.ndarray] = None
 
 
-class Instances(torch.utils.data.Dataset):
-    """Rows of an export by number; the parts that were used last stay in memory.
+class Parts(torch.utils.data.Dataset):
+    """Rows of shards by number; the parts that were used last stay in memory.
 
     parts (Sequence[Part]): the rows, in their order.
-    masking (Masking | None): how masks are drawn anew; None for those of the export.
     window (int): rows to keep in memory; those of the last part stay in any case.
     """
 
-    def __init__(self, parts: Sequence[Part], masking: Optional[Masking] = None, window: int = WINDOW) -> None:
+    def __init__(self, parts: Sequence[Part], window: int = WINDOW) -> None:
         self.parts = [part for part in parts if part.size]
         self.sizes = [part.size for part in self.parts]
-        self.masking = masking
         self.window = window
         self._ends = np.cumsum(self.sizes, dtype=np.int64)
-        self._cache: OrderedDict[int, _Rows] = OrderedDict()
+        self._cache: OrderedDict[int, Any] = OrderedDict()
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.parts else 0
+
+    def find(self, index: int) -> tuple[int, int]:
+        """The part in which a row is, and its number there."""
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return part, index - int(self._ends[part]) + self.sizes[part]
+
+    def rows(self, part: int) -> Any:
+        """The rows of a part, as `read_part` gives them."""
+        if part not in self._cache:
+            held = sum(self.sizes[other] for other in self._cache)
+            while self._cache and held + self.sizes[part] > self.window:
+                held -= self.sizes[self._cache.popitem(last=False)[0]]
+            self._cache[part] = self.read_part(self.parts[part])
+        self._cache.move_to_end(part)
+        return self._cache[part]
+
+    def read_part(self, part: Part) -> Any:
+        """Read the rows of a part."""
+        raise NotImplementedError
+
+
+class Instances(Parts):
+    """Rows of an export by number.
+
+    parts, window: as for `Parts`.
+    masking (Masking | None): how masks are drawn anew; None for those of the export.
+    """
+
+    def __init__(self, parts: Sequence[Part], masking: Optional[Masking] = None, window: int = WINDOW) -> None:
+        super().__init__(parts, window)
+        self.masking = masking
 
     def __getitem__(self, key: int) -> dict[str, Any]:
         """Give an example.
@@ -61,9 +90,8 @@ class Instances(torch.utils.data.Dataset):
         RETURNS (dict[str, Any]): input_ids, token_type_ids and labels, int64 of shape (n_pieces,); labels are the
             original pieces where one is to be predicted, else -100; next_sentence_label, 1 for a random second segment.
         """
-        index = key % len(self)
-        part = int(np.searchsorted(self._ends, index, side="right"))
-        row = self._rows(part).row(index - int(self._ends[part]) + self.sizes[part])
+        part, number = self.find(key % len(self))
+        row = self.rows(part).row(number)
         if self.masking is not None:
             found = row["labels"] != IGNORED
             original = np.where(found, row["labels"], row["input_ids"])
@@ -71,14 +99,9 @@ class Instances(torch.utils.data.Dataset):
             row["labels"] = np.where(masked, original, IGNORED)
         return row
 
-    def _rows(self, part: int) -> "_Rows":
-        if part not in self._cache:
-            held = sum(self.sizes[other] for other in self._cache)
-            while self._cache and held + self.sizes[part] > self.window:
-                held -= self.sizes[self._cache.popitem(last=False)[0]]
-            self._cache[part] = _Rows(self.parts[part])
-        self._cache.move_to_end(part)
-        return self._cache[part]
+    def read_part(self, part: Part) -> "_Rows":
+        """Read the rows of a part."""
+        return _Rows(part)
 
 
 class _Rows:
@@ -155,19 +178,24 @@ class Batches(torch.utils.data.Sampler[list[int]]):
         return self.steps * self.accumulate
 
     def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch_size // (self.accumulate * self.processes)
-        for _, keys in zip(range(self.steps), self._updates()):
+        for _, keys in zip(range(self.steps), self.updates()):
+            share = len(keys) // (self.accumulate * self.processes)
             for part in range(self.accumulate):
                 start = (part * self.processes + self.process) * share
                 yield keys[start : start + share]
 
-    def _updates(self) -> Iterator[list[int]]:
+    def updates(self) -> Iterator[list[int]]:
+        """Give the rows of each update, without end."""
         total = sum(self.sizes)
         for turn in count():
-            # Seeds of neighbouring turns are unrelated in NumPy's generators.
-            order = shuffled(self.sizes, int(np.random.SeedSequence((self.seed, turn)).generate_state(1, np.uint64)[0]))
+            order = self.order(turn)
             for _ in range(total // self.batch_size):
                 yield [turn * total + number for _, number in zip(range(self.batch_size), order)]
+
+    def order(self, turn: int) -> Iterator[int]:
+        """Go through the rows once, in the order of a pass."""
+        # Seeds of neighbouring passes are unrelated in NumPy's generators.
+        return shuffled(self.sizes, int(np.random.SeedSequence((self.seed, turn)).generate_state(1, np.uint64)[0]))
 
 
 def collate(rows: Sequence[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:

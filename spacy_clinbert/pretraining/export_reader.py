@@ -74,6 +74,11 @@ def read_sides(settings: Settings, export: Export) -> Sides:
         raise ClinbertError(f'{settings.paths.instances} holds blocks, no sentence pairs: set model.objective = "mlm"')
     if blocks and settings.training.masking != "dynamic":
         raise ClinbertError(f'{settings.paths.instances} holds blocks without masks: set training.masking = "dynamic"')
+    if settings.training.masking == "dynamic" and export.manifest.settings.whole_word:
+        raise ClinbertError(
+            f"{settings.paths.instances} was exported with whole_word, and dynamic masks are of single pieces: set"
+            ' training.masking = "static", or export without it'
+        )
     training = settings.training
     masking = Masking(export.tokenizer, training.mask_probability, training.seed)
     # What is held out has the same masks at each evaluation.

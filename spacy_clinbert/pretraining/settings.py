@@ -6,11 +6,13 @@ from typing import Literal, Optional, Union
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A section of a recipe: nothing unknown, nothing changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Paths(_Section):
+class Paths(Section):
     """Where the instances lie, and where the model goes.
 
     instances (Path): a folder that `clinbert export` wrote: Parquet shards of instances or blocks and manifest.json.
@@ -24,7 +26,7 @@ class Paths(_Section):
     output: Path
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """The model to pretrain.
 
     init (str | None): folder, alias, hub id or folder of a TensorFlow checkpoint to start from; None for new weights.
@@ -55,7 +57,7 @@ class ModelSettings(_Section):
         return self
 
 
-class TrainingSettings(_Section):
+class TrainingSettings(Section):
     """The training; the defaults of the numbers are those of Google BERT's `run_pretraining.py`.
 
     steps (int | None), epochs (float | None): updates, or passes over the instances; one of the two.
@@ -96,6 +98,11 @@ class TrainingSettings(_Section):
     save_steps: int = Field(default=1000, ge=0)
     evaluation_steps: int = Field(default=0, ge=0)
 
+    @property
+    def unit(self) -> int:
+        """Of how many sequences an update has a multiple."""
+        return self.batch_size
+
     @model_validator(mode="after")
     def _together(self) -> "TrainingSettings":
         if (self.steps is None) == (self.epochs is None):
@@ -105,7 +112,7 @@ class TrainingSettings(_Section):
         return self
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a run, one attribute a section of the recipe."""
 
     paths: Paths

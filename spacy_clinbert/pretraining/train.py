@@ -6,18 +6,20 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Sized
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
-from transformers import set_seed
+from transformers import TrainingArguments, set_seed
 
 from ..errors import ClinbertError
 from ..models.checkpoints import quiet_transformers
 from ..output import check_replaceable
 from .checkpoint_folder import checkpoint_folder, finished, last_checkpoint, open_folder, step_of
-from .curves import draw_curves
+from .curves import PANELS, Panel, draw_curves
 from .export_reader import Export, open_export, read_sides
+from .manifest import Manifest, read_manifest
 from .model import load_model
 from .settings import Settings
 from .trainer import MaskedTrainer, training_arguments
@@ -37,7 +39,8 @@ class Pretrained(NamedTuple):
     steps (int), epochs (float): updates, and how many passes over the instances they made.
     resumed (int): the step from which this call went on, 0 for the start.
     seconds (float): of this call.
-    losses (dict[str, float]): loss, mlm_loss and nsp_loss in nats, means over the last line of the log.
+    losses (dict[str, float]): loss, mlm_loss and nsp_loss (for codes stay_loss) in nats, means over the last line of
+        the log.
     scores (dict[str, float]): held-out mlm_loss (nats a masked piece), mlm_accuracy and perplexity, and nsp_loss and
         nsp_accuracy where sentence pairs are predicted; empty where nothing was held out.
     """
@@ -52,6 +55,32 @@ class Pretrained(NamedTuple):
     scores: dict[str, float]
 
 
+class Job(NamedTuple):
+    """A run, whatever it trains on.
+
+    settings (Any): sections `paths` with an `output`, and `training`.
+    run (dict[str, Any]): all on which the result depends, as JSON holds it: "section.setting" to value.
+    train, held_out (Sized): the two sides, the second None where nothing is held out.
+    per_epoch (int): updates in a pass.
+    load (Callable[[], Any]): gives the model, after the seed is set.
+    make_trainer (Callable[[Any, TrainingArguments], MaskedTrainer]): gives the trainer.
+    save (Callable[[Any, Path], None]): writes the model into a folder.
+    seen (dict[str, Any]): what was trained on, for metrics.json.
+    panels (Sequence): what is drawn, as for `draw_curves`.
+    """
+
+    settings: Any
+    run: dict[str, Any]
+    train: Sized
+    held_out: Optional[Sized]
+    per_epoch: int
+    load: Callable[[], Any]
+    make_trainer: Callable[[Any, TrainingArguments], MaskedTrainer]
+    save: Callable[[Any, Path], None]
+    seen: dict[str, Any]
+    panels: Sequence[Panel] = PANELS
+
+
 def pretrain(settings: Settings) -> Pretrained:
     """Pretrain a model and write it, with its tokenizer, metrics.json and curves.png, as a folder that loads.
 
@@ -62,7 +91,6 @@ def pretrain(settings: Settings) -> Pretrained:
     RETURNS (Pretrained): counts, losses and time.
     RAISES (ClinbertError): if the instances or the weights cannot be used; the output is then as it was before.
     """
-    started = time.monotonic()
     paths, training = settings.paths, settings.training
     check_replaceable(paths.output.resolve(), MODEL_FILES)
     export = open_export(paths.instances)
@@ -73,46 +101,68 @@ def pretrain(settings: Settings) -> Pretrained:
             f"{paths.instances} has {len(train):,} instances to train on, too few for one update of"
             f" training.batch_size {training.batch_size}"
         )
-    steps = training.steps or max(1, math.ceil((training.epochs or 0) * per_epoch))
+
+    def make_trainer(model: Any, arguments: TrainingArguments) -> MaskedTrainer:
+        return MaskedTrainer(model, arguments, train, held_out, training, export.tokenizer.pad_token_id)
+
+    def save(model: Any, folder: Path) -> None:
+        model.save_pretrained(folder, safe_serialization=True, max_shard_size="1TB")
+        export.tokenizer.save_pretrained(folder)
+
+    load = partial(load_model, settings.model, export.tokenizer, export.manifest.settings.length)
+    seen = {"recipe": export.manifest.recipe, "source": export.manifest.source, **export.manifest.counts}
+    run = _run(settings, export)
+    return carry_out(Job(settings, run, train, held_out, per_epoch, load, make_trainer, save, seen))
+
+
+def carry_out(job: Job) -> Pretrained:
+    """Train, from the last whole checkpoint if there is one, and write the output.
+
+    job (Job): the run.
+    RETURNS (Pretrained): counts, losses and time.
+    RAISES (ClinbertError): if the checkpoints are of another run, or something cannot be written.
+    """
+    started = time.monotonic()
+    output, training = job.settings.paths.output, job.settings.training
+    steps = training.steps or max(1, math.ceil((training.epochs or 0) * job.per_epoch))
     if training.warmup_steps >= steps:
         logging.getLogger("spacy_clinbert").warning(
             "training.warmup_steps %d is not below the %d steps: the rate never gets to training.learning_rate",
             *(training.warmup_steps, steps),
         )
-
-    folder = checkpoint_folder(paths.output)
-    arguments = training_arguments(training, steps, folder, scored=held_out is not None)
+    folder = checkpoint_folder(output)
+    arguments = training_arguments(training, steps, folder, scored=job.held_out is not None)
     set_seed(training.seed)
-    model = load_model(settings.model, export.tokenizer, export.manifest.settings.length)
+    model = job.load()
     with arguments.main_process_first(local=False):
         if arguments.process_index == 0:
-            open_folder(folder, _run(settings, export))
+            open_folder(folder, job.run)
     checkpoint = last_checkpoint(folder)
     resumed = step_of(checkpoint) if checkpoint else 0
     if resumed:
-        logging.getLogger("spacy_clinbert").warning("%s: resuming at step %d", paths.output, resumed)
+        logging.getLogger("spacy_clinbert").warning("%s: resuming at step %d", output, resumed)
 
     # What was there before the first step is the first point of the curves.
     arguments.eval_on_start = arguments.eval_strategy != "no" and not resumed
-    trainer = MaskedTrainer(model, arguments, train, held_out, training, export.tokenizer.pad_token_id)
+    trainer = job.make_trainer(model, arguments)
     with quiet_transformers():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if held_out is not None and not any("eval_mlm_loss" in line for line in trainer.history(steps)):
+    if job.held_out is not None and not any("eval_mlm_loss" in line for line in trainer.history(steps)):
         trainer.evaluate()
-    history = [{**line, "epoch": line["step"] / per_epoch} for line in trainer.history()]
+    history = [{**line, "epoch": line["step"] / job.per_epoch} for line in trainer.history()]
     losses, scores = (_last(history, key) for key in ("mlm_loss", "eval_mlm_loss"))
     done = Pretrained(
-        len(train),
-        len(held_out or ()),
+        len(job.train),
+        len(job.held_out or ()),
         steps,
-        steps / per_epoch,
+        steps / job.per_epoch,
         resumed,
         time.monotonic() - started,
-        {name: losses[name] for name in ("loss", "mlm_loss", "nsp_loss")},
+        {name: losses[name] for name in ("loss", *trainer.loss_names)},
         {name.removeprefix("eval_"): value for name, value in scores.items() if name.startswith("eval_")},
     )
     if arguments.process_index == 0:
-        _write(settings, trainer.model, export, done, history, folder)
+        _write(job, trainer.model, done, history, folder)
     trainer.accelerator.wait_for_everyone()
     return done
 
@@ -123,27 +173,29 @@ def _last(history: Sequence[dict[str, float]], key: str) -> dict[str, float]:
 
 def _run(settings: Settings, export: Export) -> dict[str, Any]:
     """All on which the result depends, and so what a resumed run must have in common with the stopped one."""
-    shards = "".join(shard.sha256 for shard in export.manifest.shards)
+    held_out = settings.paths.held_out
     sections = {name: section for name, section in settings.model_dump(mode="json").items() if name != "paths"}
     return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()} | {
-        "paths.instances": hashlib.sha256(f"{shards}{export.manifest.fingerprint}".encode()).hexdigest(),
-        "paths.held_out": str(settings.paths.held_out),
+        "paths.instances": _checksum(export.manifest),
+        "paths.held_out": held_out if isinstance(held_out, bool) else _checksum(read_manifest(held_out)),
     }
 
 
-def _write(
-    settings: Settings, model: Any, export: Export, done: Pretrained, history: Sequence[dict[str, float]], folder: Path
-) -> None:
+def _checksum(manifest: Manifest) -> str:
+    shards = "".join(shard.sha256 for shard in manifest.shards)
+    return hashlib.sha256(f"{shards}{manifest.fingerprint}".encode()).hexdigest()
+
+
+def _write(job: Job, model: Any, done: Pretrained, history: Sequence[dict[str, float]], folder: Path) -> None:
     metrics = {
         **done._asdict(),
-        "seen": {"recipe": export.manifest.recipe, "source": export.manifest.source, **export.manifest.counts},
-        "settings": settings.model_dump(mode="json"),
+        "seen": job.seen,
+        "settings": job.settings.model_dump(mode="json"),
         "history": history,
     }
-    with finished(folder, settings.paths.output.resolve()) as fresh:
-        model.save_pretrained(fresh, safe_serialization=True, max_shard_size="1TB")
-        export.tokenizer.save_pretrained(fresh)
+    with finished(folder, job.settings.paths.output.resolve()) as fresh:
+        job.save(model, fresh)
         (fresh / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        draw_curves(history, fresh / "curves.png")
+        draw_curves(history, fresh / "curves.png", job.panels)
         if (folder / "tensorboard").is_dir():
             shutil.copytree(folder / "tensorboard", fresh / "tensorboard")

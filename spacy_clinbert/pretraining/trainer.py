@@ -17,7 +17,7 @@ from transformers.training_args import TrainingArguments
 
 from ..errors import ClinbertError
 from .checkpoint_folder import seal
-from .dataset import IGNORED, Batches, Instances, collate
+from .dataset import IGNORED, Batches, collate
 from .held_out import spread
 from .settings import TrainingSettings
 
@@ -37,12 +37,15 @@ class MaskedTrainer(Trainer):
     pad_id (int): the tokenizer's `[PAD]`.
     """
 
+    # The names of both losses in the log.
+    loss_names = ("mlm_loss", "nsp_loss")
+
     def __init__(
         self,
         model: Any,
         arguments: TrainingArguments,
-        train: Instances,
-        held_out: Optional[Instances],
+        train: Any,
+        held_out: Any,
         settings: TrainingSettings,
         pad_id: int,
     ) -> None:
@@ -107,14 +110,14 @@ class MaskedTrainer(Trainer):
         """Add the losses of masked pieces and of pairs, unrounded, to those of the `Trainer`."""
         if "loss" in logs:
             updates = self.parts / self.settings.accumulate
-            mlm, nsp = (self.accelerator.reduce(self.sums.clone(), reduction="sum") / updates).tolist()
+            losses = (self.accelerator.reduce(self.sums.clone(), reduction="sum") / updates).tolist()
             self.sums.zero_()
             self.parts = 0
-            if not math.isfinite(mlm + nsp):
+            if not math.isfinite(sum(losses)):
                 raise ClinbertError(
                     f"the loss is no number at step {self.state.global_step}: lower training.learning_rate"
                 )
-            logs = {**logs, "loss": mlm + nsp, "mlm_loss": mlm, "nsp_loss": nsp}
+            logs = {**logs, "loss": sum(losses), **dict(zip(self.loss_names, losses, strict=True))}
         super().log(logs, start_time)
 
     @torch.no_grad()
@@ -262,12 +265,12 @@ def training_arguments(settings: TrainingSettings, steps: int, folder: Path, sco
         remove_unused_columns=False,
     )
     shares = settings.accumulate * arguments.world_size
-    if settings.batch_size % shares:
+    if settings.unit % shares:
         raise ClinbertError(
-            f"training.batch_size {settings.batch_size} is no multiple of {settings.accumulate} accumulated parts times"
+            f"training.batch_size {settings.unit} is no multiple of {settings.accumulate} accumulated parts times"
             f" {arguments.world_size} processes: change one of them"
         )
-    arguments.per_device_train_batch_size = settings.batch_size // shares
+    arguments.per_device_train_batch_size = settings.unit // shares
     # One process uses one GPU; several are for `torchrun`. (DataParallel would divide updates in its own way.)
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

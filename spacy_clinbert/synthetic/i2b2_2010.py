@@ -7,13 +7,14 @@ from typing import Iterator, List, Optional, Tuple
 
 from ..corpora.i2b2_2010 import REFERENCE, TEST, TRAIN, write, write_record
 from ..corpora.records import Mention, Record, Relation
-from .grammar import Grammar, Phrase, Span, joined, load_grammar
+from .grammar import Grammar, Phrase, Span, joined, load_templates
 from .outline import outline
 
 CONTENTS = (TRAIN, TEST, REFERENCE)
 KINDS = {"discharge": 8, "physician": 2}
 # The real corpus has 170 documents for training and 256 for test; here most are for training.
 TEST_SHARE = 0.25
+ASSESSED = (4, 8)
 LEADING_BLANK, INNER_BLANKS, BROKEN_MENTION = 0.02, 0.03, 0.02
 # As in the real corpus, punctuation stands apart and a placeholder is cut at its blanks only.
 _TOKEN = re.compile(
@@ -34,9 +35,10 @@ def make_record(number: int, seed: int) -> Tuple[str, Record]:
     """
     rng = random.Random(f"i2b2_2010 {seed} {number}")
     folder = "test" if number % round(1 / TEST_SHARE) == 0 else rng.choice(("beth", "partners"))
-    grammar = load_grammar(surrogates=folder == "partners" or number % 8 == 0, held_out=folder == "test")
+    names = "surrogates" if folder == "partners" or number % 8 == 0 else "placeholders"
+    grammar = load_templates("terms", "sentences", "assertions", names, held_out=folder == "test")
     writer = _Tokens(rng)
-    for line in _lines(grammar, rng):
+    for line in (*_lines(grammar, rng), *_assessment(grammar, rng)):
         writer.add(line)
     return folder, writer.record(f"record-{number}")
 
@@ -63,6 +65,14 @@ def _lines(grammar: Grammar, rng: random.Random) -> Iterator[Phrase]:
             alone = block.after.endswith("\n") or not phrases
             phrases = [title, *phrases] if alone else [joined(title, " ", phrases[0]), *phrases[1:]]
         yield from phrases
+
+
+def _assessment(grammar: Grammar, rng: random.Random) -> Iterator[Phrase]:
+    """What the rest of a note seldom says: problems that are possible, conditional, hypothetical, someone else's."""
+    yield Phrase(rng.choice(("Assessment :", "ASSESSMENT AND PLAN :", "Impression :")))
+    for _ in range(rng.randint(*ASSESSED)):
+        phrase = grammar.expand("assessment", rng)
+        yield phrase._replace(text=phrase.text[:1].upper() + phrase.text[1:])
 
 
 class _Tokens:

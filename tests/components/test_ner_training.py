@@ -10,7 +10,7 @@ import torch
 from spacy.cli.train import train
 from spacy.tokens import DocBin
 
-from spacy_clinbert.models import note_encoder
+from spacy_clinbert.models import doc_windows, passes
 
 CONFIG = Path(__file__).parents[2] / "configs" / "ner.cfg"
 NOTE = """Chief Complaint:
@@ -61,7 +61,7 @@ def run(corpus, tiny_bert, tmp_path_factory):
         "training.eval_frequency": 1,
     }
     seen = {True: set(), False: set()}
-    forward, cut, training = note_encoder.forward, note_encoder.cut_windows, []
+    forward, cut, training = passes.forward, doc_windows.cut_windows, []
 
     def watched_forward(model, docs, is_train, **settings):
         training.append(is_train)
@@ -73,8 +73,8 @@ def run(corpus, tiny_bert, tmp_path_factory):
         return windows
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(note_encoder, "forward", watched_forward)
-        patch.setattr(note_encoder, "cut_windows", watched_cut)
+        patch.setattr(passes, "forward", watched_forward)
+        patch.setattr(doc_windows, "cut_windows", watched_cut)
         # Four notes of different length: each has a batch, and none is left out.
         train(CONFIG, output, overrides=overrides)
     return output / "model-last", seen

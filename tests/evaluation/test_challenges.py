@@ -150,7 +150,8 @@ def test_documents_without_mentions_are_no_error(name):
 def test_looser_scores_find_no_less(docs):
     rows = CHALLENGES["i2b2_2010"](docs) | CHALLENGES["i2b2_2014"](docs) | CHALLENGES["i2b2_2012"](docs)
     found = {name: sum(counts.found for counts in by_label(one).values()) for name, one in rows.items()}
-    assert found["exact"] <= found["inexact"] <= found["span"]
+    # 2010's inexact and 2012's span pair mentions in different orders: neither finds more in all cases.
+    assert found["exact"] <= min(found["inexact"], found["span"])
     assert found["strict"] <= found["relaxed"]
     assert found["type"] <= found["span"]
 

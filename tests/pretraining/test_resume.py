@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,6 +188,24 @@ def test_checkpoints_of_other_settings_are_not_resumed(material, stopped):
     (folder / "run.json").write_text("{")
     with pytest.raises(ClinbertError, match=r"run\.json is damaged"):
         run(material, output)
+
+
+def test_other_held_out_instances_are_noticed(material, tmp_path):
+    output, held_out = tmp_path / "encoder", tmp_path / "held-out"
+    changes = {"paths.held_out": str(held_out), "training.steps": 20}
+    write_export(held_out, notes=12, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spacy_clinbert.pretraining.train._write", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(material, output, **changes)
+    shutil.rmtree(held_out)
+    write_export(held_out, notes=12, seed=2)
+    with pytest.raises(ClinbertError, match=r"another paths\.held_out"):
+        run(material, output, **changes)
+
+
+def _stop(*_):
+    raise KeyboardInterrupt
 
 
 def test_a_run_without_a_whole_checkpoint_binds_no_other(material, stopped):

@@ -242,6 +242,17 @@ def test_settings_that_do_not_go_together_are_one_sentence(material, tmp_path, i
     assert "\n" not in str(raised.value) and not (tmp_path / "encoder").exists()
 
 
+def test_dynamic_masks_are_not_of_whole_words(material, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(material / "instances", whole)
+    manifest = read_manifest(whole)
+    settings = manifest.settings.model_copy(update={"whole_word": True})
+    write_manifest(manifest.model_copy(update={"settings": settings}), whole / "manifest.json")
+    with pytest.raises(ClinbertError, match="exported with whole_word"):
+        run(material, tmp_path / "encoder", str(whole), training__masking="dynamic")
+    assert run(material, tmp_path / "encoder", str(whole)).steps == 20
+
+
 def test_a_warm_up_that_fills_the_run_is_said(material, tmp_path, caplog):
     for steps, said in ((2, True), (3, False)):
         caplog.clear()

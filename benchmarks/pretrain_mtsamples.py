@@ -1,0 +1,143 @@
+"""Ten minutes of pretraining on the open MTSamples notes: what the model learns, and what NER gains by it.
+
+A small BERT with a vocabulary of its own is pretrained by `clinbert pretrain` on the export of the recipe
+`clinicalbert`. Its loss on held-out notes stands beside the entropy of the wordpieces at the same positions, the least
+that a model without context can reach there. Then NER on NCBI-disease, 500 training sentences, three seeds: with it,
+and with the same network untrained. Last, MiniLM goes on with masked pieces for 300 steps.
+Run: python benchmarks/pretrain_mtsamples.py [--minutes 10]; the open data is looked for in CLINBERT_SHARED.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ner_ncbi
+import numpy as np
+from transformers import AutoModel, AutoTokenizer, set_seed
+
+from spacy_clinbert.corpora.sources import read_source
+from spacy_clinbert.pretraining.dataset import IGNORED, collate
+from spacy_clinbert.pretraining.export import export
+from spacy_clinbert.pretraining.export_reader import open_export, read_sides
+from spacy_clinbert.pretraining.held_out import spread
+from spacy_clinbert.pretraining.recipes import read_recipe
+from spacy_clinbert.pretraining.settings import ModelSettings, Paths, Settings, TrainingSettings
+from spacy_clinbert.pretraining.train import Pretrained, pretrain
+from spacy_clinbert.pretraining.trainer import SCORED
+from spacy_clinbert.pretraining.vocabulary import train_vocabulary, write_tokenizer
+
+SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+NOTES = SHARED / "data" / "notes" / "mtsamples.jsonl.gz"
+VOCABULARY = 8000
+# The sizes follow no paper: what two cores can train in minutes.
+NETWORK = ModelSettings(hidden_size=192, layers=3, heads=3, feed_forward=768, dropout=0.0)
+RATE, WARMUP, BATCH = 1e-3, 0.05, 32
+# Steps by which the time of one is measured.
+TRIAL = 30
+NER_SENTENCES, NER_EPOCHS, NER_RATE, SEEDS = 500, 20, 5e-4, range(3)
+
+
+def make_export(folder: Path, tokenizer: str) -> Path:
+    """Export the notes by the recipe `clinicalbert`."""
+    settings = read_recipe("clinicalbert", {"export.tokenizer": tokenizer}).export
+    export(str(NOTES), folder, settings, recipe="clinicalbert", id_column="note_id", text_column="text")
+    return folder
+
+
+def settings_of(instances: Path, output: Path, model: ModelSettings, **training: Any) -> Settings:
+    """The settings of a run without checkpoints."""
+    return Settings(
+        paths=Paths(instances=instances, output=output),
+        model=model,
+        training=TrainingSettings(save_steps=0, **training),
+    )
+
+
+def pretrain_for(minutes: float, instances: Path, output: Path) -> Pretrained:
+    """Pretrain for so long: a first run tells how many steps that is."""
+    common = {"batch_size": BATCH, "learning_rate": RATE}
+    trial = settings_of(instances, output, NETWORK, steps=TRIAL, warmup_steps=1, **common).model_copy(
+        update={"paths": Paths(instances=instances, output=output, held_out=False)}
+    )
+    began = time.monotonic()
+    pretrain(trial)
+    steps = int(minutes * 60 / (time.monotonic() - began) * TRIAL)
+    return pretrain(settings_of(instances, output, NETWORK, steps=steps, warmup_steps=int(WARMUP * steps), **common))
+
+
+def unigram_entropy(instances: Path, output: Path) -> float:
+    """The entropy, in nats, of the wordpieces at the positions that the held-out loss is of."""
+    opened = open_export(instances)
+    held_out = read_sides(settings_of(instances, output, NETWORK, steps=1), opened).held_out
+    assert held_out is not None
+    rows = [held_out[row] for row in spread(len(held_out), SCORED).tolist()]
+    batch = collate(rows, pad_id=opened.tokenizer.pad_token_id)
+    # As in `MaskedTrainer.evaluate`: the pieces of a random second segment do not count.
+    batch["labels"][(batch["token_type_ids"] == 1) & (batch["next_sentence_label"] == 1)[:, None]] = IGNORED
+    counts = np.unique(batch["labels"][batch["labels"] != IGNORED], return_counts=True)[1]
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def untrained(pretrained: Path, output: Path) -> Path:
+    """The same network with new weights."""
+    set_seed(1)
+    model = AutoModel.from_config(AutoModel.from_pretrained(pretrained).config)
+    model.save_pretrained(output)
+    AutoTokenizer.from_pretrained(pretrained).save_pretrained(output)
+    return output
+
+
+def ner_scores(encoder: Path) -> list[float]:
+    """Strict F1 on NCBI-disease's test sentences, for each seed."""
+    train, test = ner_ncbi.read("train", NER_SENTENCES), ner_ncbi.read("test", 0)
+    config = ner_ncbi.ours(str(encoder))
+    return [100 * ner_ncbi.train_spacy(config, train, test, NER_EPOCHS, rate=NER_RATE, seed=seed)[1] for seed in SEEDS]
+
+
+def main() -> None:
+    """Pretrain, fine-tune, go on with MiniLM, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    minutes = parser.parse_args().minutes
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        vocabulary = folder / "vocabulary"
+        vocabulary.mkdir()
+        columns = {"id_column": "note_id", "text_column": "text"}
+        trained = train_vocabulary(
+            lambda: read_source(str(NOTES), None, print, **columns), size=VOCABULARY, min_notes=3, cased=True
+        )
+        write_tokenizer(trained.pieces, vocabulary, cased=True, length=128)
+        instances = make_export(folder / "instances", str(vocabulary))
+        done = pretrain_for(minutes, instances, folder / "model")
+        entropy = unigram_entropy(instances, folder / "model")
+        print(f"{done.steps:,} steps of {BATCH} ({done.epochs:.1f} epochs) in {done.seconds / 60:.1f} minutes\n")
+        print("| held-out notes | |\n| --- | ---: |")
+        print(f"| entropy of the masked pieces, nats | {entropy:.2f} |")
+        print(f"| loss of the masked pieces, nats | {done.scores['mlm_loss']:.2f} |")
+        print(f"| masked pieces right, % | {100 * done.scores['mlm_accuracy']:.1f} |")
+        print(f"| next sentences right, % | {100 * done.scores['nsp_accuracy']:.1f} |\n", flush=True)
+        print("| encoder | strict F1, mean | of each seed |\n| --- | ---: | --- |")
+        for what, encoder in (
+            ("pretrained", folder / "model"),
+            ("untrained", untrained(folder / "model", folder / "new")),
+        ):
+            scores = ner_scores(encoder)
+            print(f"| {what} | {np.mean(scores):.1f} | {', '.join(f'{score:.1f}' for score in scores)} |", flush=True)
+        minilm = ner_ncbi.minilm()
+        instances = make_export(folder / "minilm-instances", minilm)
+        model = ModelSettings(init=minilm, objective="mlm")
+        for steps in (1, 300):
+            run = settings_of(
+                instances, folder / "minilm", model, steps=steps, batch_size=16, learning_rate=5e-5, warmup_steps=0
+            )
+            loss = pretrain(run).scores["mlm_loss"]
+            print(f"\nMiniLM after {steps} steps: {loss:.2f} nats a masked piece of held-out notes", flush=True)
+
+
+if __name__ == "__main__":
+    main()

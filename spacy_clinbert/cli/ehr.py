@@ -1,0 +1,12 @@
+"""`clinbert ehr …`: coded visits, one command a file."""
+
+import typer
+
+from .ehr_prepare import prepare
+from .ehr_pretrain import pretrain, recipes
+from .overrides import TAKES_OVERRIDES
+
+ehr = typer.Typer(name="ehr", help="Med-BERT: coded visits, from a source to a trained model.", no_args_is_help=True)
+for command in (prepare, recipes):
+    ehr.command()(command)
+ehr.command(context_settings=TAKES_OVERRIDES)(pretrain)

@@ -1,0 +1,1 @@
+"""Coded visits: readers, vocabulary, sequences, cohorts."""
