@@ -30,7 +30,7 @@ from spacy_clinbert.models.code_bert import CodeBertForPreTraining
 from spacy_clinbert.models.code_sequences import CodeLayout
 from spacy_clinbert.models.code_vocabulary import CodeVocabulary
 from spacy_clinbert.pretraining.dataset import IGNORED, Batches
-from spacy_clinbert.pretraining.trainer import _MaskedRows
+from spacy_clinbert.pretraining.trainer import MaskedRows
 
 VOCABULARY, LENGTH, MEDIAN, SPREAD, PATIENTS_A_STEP = 82_603, 512, 15, 1.0, 32
 
@@ -62,7 +62,7 @@ class Run:
         torch.manual_seed(0)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = CodeBertForPreTraining(dataset.layout.config).to(self.device)
-        self.masked = _MaskedRows(self.model)
+        self.masked = MaskedRows(self.model)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), 5e-5)
         self.rates: list[float] = []
         self.longest: list[int] = []

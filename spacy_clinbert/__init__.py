@@ -12,3 +12,10 @@ def register_extensions() -> None:
     from .components.extensions import register_extensions as register
 
     register()
+
+
+def make_pair(nlp, premise: str, hypothesis: str):
+    """Make the Doc of a pair of texts for `clinbert_pair`; see `components.pair.make_pair`."""
+    from .components.pair import make_pair as make
+
+    return make(nlp, premise, hypothesis)

@@ -14,8 +14,8 @@ ASSERTIONS_KEY = "clinbert_assertion"
 def register_extensions() -> None:
     """Register the `._.clinbert_…` attributes; a further call changes nothing.
 
-    The getters read `doc.spans["sections"]`, `doc.spans["clinbert_ner"]`, `doc.spans["clinbert_spans"]` and `doc.spans["clinbert_assertion"]`, each in
-    text order: a component that writes under another key does not feed them. A Doc that lost a group (`as_doc`) or a
+    The getters read `doc.spans["sections"]`, `["clinbert_ner"]`, `["clinbert_spans"]` and `["clinbert_assertion"]`, each
+    in text order: a component that writes under another key does not feed them. A Doc that lost a group (`as_doc`) or a
     group's attrs (`Doc.from_docs`) gives the values for "nothing known".
     """
     Token.set_extension("clinbert_section", getter=get_token_section, force=True)

@@ -6,7 +6,7 @@ written. The folder appears when all is done.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TextIO
@@ -138,17 +138,19 @@ class _Job:
         total = np.sum([table.rows for name, table in self.buckets.items() if name.startswith("source ")], axis=0)
         counts = Counter[str]()
         for portion in tqdm(list(portions(total)), desc="ordering", unit=" portions", disable=None):
-            for rows in self._order(portion, book, rejected, counts):
-                with pa.ipc.new_file(str(self._path(self.portions)), rows.schema) as file:
-                    file.write_table(rows)
-                self.rows += rows.num_rows
-                self.portions += 1
+            rows, keys = self._order(portion, rejected, counts)
+            rows = _count(rows, keys, book)
+            with pa.ipc.new_file(str(self._path(self.portions)), rows.schema) as file:
+                file.write_table(rows)
+            self.rows += rows.num_rows
+            self.portions += 1
         return counts
 
     def _path(self, number: int) -> Path:
         return self.work / f"portion-{number:06d}.arrow"
 
-    def _order(self, portion: Portion, book: CodeBook, rejected: TextIO, counts: Counter[str]) -> Iterator[pa.Table]:
+    def _order(self, portion: Portion, rejected: TextIO, counts: Counter[str]) -> tuple[pa.Table, list[str]]:
+        """The rows of a portion, and the keys whose places are its codes."""
         tables = {name: table.read(portion) for name, table in self.buckets.items()}
         with reading():
             part = self.source.over({name: tables[f"source {name}"].lazy() for name in self.source.tables})
@@ -157,9 +159,8 @@ class _Job:
         events = rows.filter(pl.col("reason").is_null())
         if self.extras.roll_up:
             events = self.extras.roll_up(events)
-        people, left_out = find_people(
-            events, patients, tables.get("labels"), tables.get("splits"), self.settings.shares
-        )
+        labels, splits = tables.get("labels"), tables.get("splits")
+        people, left_out = find_people(events, patients, labels, splits, self.settings.shares)
         keys, places = sort_keys(events.select(pl.concat_str("system", pl.lit("/"), "code")).to_series().to_arrow())
         found = make_sequences(events.with_columns(pl.Series("code", places)), people, self.settings)
         counts["rows rejected"] += bad.height
@@ -169,8 +170,7 @@ class _Job:
         counts.update(found.counts)
         for listed in (bad, left_out, found.rejected):
             rejected.write(listed.sort(listed.columns).write_ndjson())
-        if found.rows.num_rows:
-            yield _count(found.rows, keys, book)
+        return found.rows, keys
 
     def write_all(self, writers: list[ShardWriter], ids: np.ndarray) -> Counter[str]:
         """Write the shards of all splits; ids (np.ndarray): of the keys of the book."""

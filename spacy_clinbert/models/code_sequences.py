@@ -34,12 +34,17 @@ class Codes(NamedTuple):
 
     def take(self, patients: np.ndarray) -> "Codes":
         """Give some of the patients, in the order of their numbers given."""
-        starts = self.starts[patients]
-        lengths = self.starts[patients + 1] - starts
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        places = np.repeat(starts - ends[:-1], lengths) + np.arange(ends[-1])
+        return self._cut(self.starts[patients], self.starts[patients + 1], self.ages[patients])
+
+    def latest(self, most: int) -> "Codes":
+        """Give the latest codes of each patient."""
+        return self._cut(np.maximum(self.starts[:-1], self.starts[1:] - most), self.starts[1:], self.ages)
+
+    def _cut(self, firsts: np.ndarray, lasts: np.ndarray, ages: np.ndarray) -> "Codes":
+        ends = np.concatenate([[0], np.cumsum(lasts - firsts)])
+        places = np.repeat(firsts - ends[:-1], lasts - firsts) + np.arange(ends[-1])
         ids, visits, ranks, days = (column[places] for column in self[:4])
-        return Codes(ids, visits, ranks, days, ends, self.ages[patients])
+        return Codes(ids, visits, ranks, days, ends, ages)
 
 
 def join(parts: Sequence[Codes]) -> Codes:
@@ -78,6 +83,8 @@ class CodeLayout:
             where the encoder has such tables: int64 of shape (n_patients, places).
         """
         config = self.config
+        # What was cut off is not there for gaps and visits either, as in a Doc that was made of the latest codes.
+        codes = codes.latest(self.max_codes)
         lengths = self.lengths(codes.starts)
         full = config.pooling == "sum_with_pads"
         width = self.max_codes + self.cls if full else max(self.cls + 1, int(lengths.max(initial=0)))

@@ -56,7 +56,7 @@ class MaskedTrainer(Trainer):
         self.instances, self.held_out, self.settings = train, held_out, settings
         self.collate = partial(collate, pad_id=pad_id)
         self.typed = getattr(model.config, "type_vocab_size", 0) > 1
-        self.masked_rows = _MaskedRows(model)
+        self.masked_rows = MaskedRows(model)
         self.sums = torch.zeros(2, dtype=torch.float64, device=arguments.device)
         self.parts = 0
 
@@ -173,7 +173,7 @@ class MaskedTrainer(Trainer):
             ) from error
 
 
-class _MaskedRows:
+class MaskedRows:
     """Lets BERT's masked language modelling head see the masked pieces only, a sixth of them, as Google's does.
 
     found (bool): whether the model has such a head; that of another architecture sees all pieces.

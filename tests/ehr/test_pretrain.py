@@ -10,14 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-import typer
 from ehr_patients import KEYS, make_doc, make_patient, write_patients
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from spacy_clinbert.cli.ehr_pretrain import pretrain as command
-from spacy_clinbert.cli.ehr_pretrain import recipes
-from spacy_clinbert.cli.overrides import TAKES_OVERRIDES
+from spacy_clinbert.cli.ehr import ehr
 from spacy_clinbert.ehr.code_trainer import CodeTrainer
 from spacy_clinbert.ehr.pretrain import pretrain, read_vocabulary
 from spacy_clinbert.ehr.pretrain_settings import CODES_SHELF, read_settings
@@ -182,12 +179,8 @@ def test_a_stopped_run_resumes_and_ends_as_an_undisturbed_one(patients, undistur
 
 
 SCRIPT = """
-import sys, typer
-from spacy_clinbert.cli.ehr_pretrain import pretrain
-from spacy_clinbert.cli.overrides import TAKES_OVERRIDES
-app = typer.Typer()
-app.command(context_settings=TAKES_OVERRIDES)(pretrain)
-app()
+from spacy_clinbert.cli.ehr import ehr
+ehr()
 """
 
 
@@ -204,7 +197,15 @@ def test_two_processes_give_the_encoder_of_one(patients, tmp_path):
         output = tmp_path / str(processes)
         options = {**TINY, "model.dropout": 0.0, "training.save_steps": 0}
         paths = ["--paths.sequences", str(patients["default"]), "--paths.output", str(output)]
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "script.py"]
+        launch = [
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            str(processes),
+            "script.py",
+            "pretrain",
+        ]
         done = subprocess.run(
             [sys.executable, *launch, "medbert-tiny", *paths, *words(options)],
             cwd=tmp_path,
@@ -221,25 +222,18 @@ def test_two_processes_give_the_encoder_of_one(patients, tmp_path):
     assert scores == pytest.approx(same_scores, abs=1e-3)
 
 
-def make_app():
-    app = typer.Typer()
-    app.command("pretrain", context_settings=TAKES_OVERRIDES)(command)
-    app.command()(recipes)
-    return app
-
-
 def test_the_command_trains_and_reports(patients, tmp_path):
     paths = {"paths.sequences": patients["default"], "paths.output": tmp_path / "encoder", "paths.held_out": False}
-    done = CliRunner().invoke(make_app(), ["pretrain", "medbert-tiny", *words({**TINY, **paths})])
+    done = CliRunner().invoke(ehr, ["pretrain", "medbert-tiny", *words({**TINY, **paths})])
     assert done.exit_code == 0, done.output
     assert "120 trained on, 0 held out" in done.output and "train stay loss" in done.output
     assert (tmp_path / "encoder" / "model.safetensors").is_file()
 
 
 def test_the_recipes_are_listed_and_shown():
-    listed = CliRunner().invoke(make_app(), ["recipes"]).output
+    listed = CliRunner().invoke(ehr, ["recipes"]).output
     assert all(name in listed for name in ("medbert", "medbert-default", "medbert-tiny")) and "4,500,000" in listed
-    shown = CliRunner().invoke(make_app(), ["recipes", "medbert"]).output
+    shown = CliRunner().invoke(ehr, ["recipes", "medbert"]).output
     assert "doi:10.1038/s41746-021-00455-y" in shown and "steps = 4500000" in shown
 
 

@@ -13,8 +13,9 @@ from spacy_clinbert.ehr.code_dataset import CodeDataset, find_side
 from spacy_clinbert.ehr.code_masking import CodeMasking
 from spacy_clinbert.ehr.pretrain_settings import LOT, CodeTrainingSettings
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.models.code_bert import CodeBertConfig
+from spacy_clinbert.models.code_bert import CodeBertConfig, CodeBertForPreTraining
 from spacy_clinbert.models.code_sequences import CodeLayout
+from spacy_clinbert.models.code_styles import STYLES
 from spacy_clinbert.models.code_vocabulary import CodeVocabulary
 from spacy_clinbert.pretraining.dataset import IGNORED
 
@@ -194,3 +195,35 @@ def test_a_damaged_shard_is_one_sentence(tmp_path, damage):
         dataset, _ = make_dataset(folder)
         dataset.__getitems__([0, 1])
     assert "\n" not in str(raised.value) and "train-00000" in str(raised.value)
+
+
+@pytest.mark.parametrize("style", ["original", "paper", "default"])
+def test_logits_do_not_depend_on_padding_order_and_bucket(patients, style):
+    dataset, side = make_dataset(patients, style)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    config = CodeBertConfig(
+        style=style, pooling=STYLES[style].poolings[0], ages=True, gaps=True, vocab_size=len(KEYS), **sizes
+    )
+    model = CodeBertForPreTraining(config).eval()
+
+    def logits(keys):
+        batch = dataset.__getitems__(keys)
+        labels = batch.pop("labels")
+        del batch["next_sentence_label"]
+        with torch.no_grad():
+            found = model(**batch)
+        masked = [found.prediction_logits[i][labels[i] != IGNORED] for i in range(len(keys))]
+        return dict(zip(keys, zip(masked, found.seq_relationship_logits, strict=True), strict=True))
+
+    keys = list(range(40))
+    by_length = sorted(keys, key=lambda key: int(side.lengths[key]))
+    ways = [
+        logits(keys),
+        logits(keys[::-1]),
+        {k: v for i in range(0, 40, 8) for k, v in logits(by_length[i : i + 8]).items()},
+    ]
+    for key in keys:
+        for way in ways[1:]:
+            for first, second in zip(ways[0][key], way[key], strict=True):
+                torch.testing.assert_close(first, second, atol=1e-4, rtol=0)

@@ -77,6 +77,14 @@ def test_of_a_long_patient_the_latest_codes_are_read(folders, style):
     assert patient_model.attrs["rows"] == "window" and "rows" not in build(CodeEncoder, folders[style]).attrs
 
 
+def test_a_doc_of_the_latest_codes_is_read_as_the_latest_codes_of_a_doc(folders):
+    row = make_patient(1, 60)
+    latest = {key: value[-11:] if isinstance(value, list) else value for key, value in row.items()}
+    docs = [make_doc(row), make_doc(latest)]
+    (whole,), (part,) = (build(CodePatient, folders["default"], max_codes=11).predict([doc]) for doc in docs)
+    np.testing.assert_allclose(whole, part, atol=1e-5)
+
+
 @pytest.mark.parametrize("style", STYLE_NAMES)
 def test_one_visit_unknown_codes_and_no_codes(folders, style):
     single, nothing = Doc(spacy.blank("en").vocab, words=["A/B"] * 4), Doc(spacy.blank("en").vocab)

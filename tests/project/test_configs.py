@@ -33,3 +33,12 @@ def test_training_reads_sentences_with_the_rules_of_the_pipeline():
         rules = [pipe for pipe in config["nlp"]["pipeline"] if pipe != "clinbert_ner"]
         assert config["training"]["annotating_components"] == rules
         assert config["corpora"]["train"]["@readers"] == "spacy_clinbert.Sentences.v1"
+
+
+def test_pairs_are_carried_since_no_rule_finds_them_again():
+    config = load_config(CONFIGS / "mednli.cfg")
+    assert not config["training"].get("annotating_components")
+    for name in ("train", "dev"):
+        reader = config["corpora"][name]
+        assert reader["@readers"] == "spacy_clinbert.Corpus.v1"
+        assert {"spans:premise", "spans:hypothesis"} <= set(reader["carry"])

@@ -3,7 +3,6 @@
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
-from spacy.vocab import Vocab
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.training.corpus import make_corpus
@@ -119,10 +118,3 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, nlp, content):
     with pytest.raises(ClinbertError, match=r"broken\.spacy is no \.spacy file") as error:
         list(make_corpus(path, PAIR)(nlp))
     assert "fever" not in str(error.value) and "\n" not in str(error.value)
-
-
-def test_the_vocabulary_is_the_pipelines(corpus, nlp):
-    assert all(
-        e.predicted.vocab is nlp.vocab and e.reference.vocab is nlp.vocab for e in make_corpus(corpus, PAIR)(nlp)
-    )
-    assert Vocab() is not nlp.vocab
