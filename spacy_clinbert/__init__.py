@@ -9,9 +9,11 @@ __version__ = "0.1.0"
 
 def register_extensions() -> None:
     """Register the `._.clinbert_…` extension attributes, for a DocBin that is read without its pipeline."""
-    from .components.extensions import register_extensions as register
+    from .components.extensions import register_extensions as register_note_extensions
+    from .ehr.docs import register_extensions as register_patient_extensions
 
-    register()
+    register_note_extensions()
+    register_patient_extensions()
 
 
 def make_pair(nlp, premise: str, hypothesis: str):

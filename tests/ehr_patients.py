@@ -13,7 +13,7 @@ from spacy.vocab import Vocab
 from spacy_clinbert.ehr.code_vocabulary import write_codes
 from spacy_clinbert.ehr.ehr_manifest import EhrManifest, write_manifest
 from spacy_clinbert.ehr.prepare_settings import PrepareSettings
-from spacy_clinbert.ehr.schemas import SEQUENCES, SPECIALS
+from spacy_clinbert.ehr.schemas import SEQUENCES, SPECIALS, UNK
 from spacy_clinbert.pretraining.manifest import describe
 
 CODES = 24
@@ -47,7 +47,9 @@ def make_patient(number: int, codes: int = 0, first: int = len(SPECIALS)) -> dic
     return row
 
 
-def write_patients(folder: Path, train: int = 200, valid: int = 60, mode: str = "default", codes: int = 0) -> Path:
+def write_patients(
+    folder: Path, train: int = 200, valid: int = 60, mode: str = "default", codes: int = 0, unknown: bool = False
+) -> Path:
     """A folder of prepared patients: two shards to train on, one to choose by, a vocabulary and a manifest."""
     folder.mkdir(parents=True)
     keys = KEYS if mode == "default" else ORIGINAL_KEYS
@@ -60,6 +62,8 @@ def write_patients(folder: Path, train: int = 200, valid: int = 60, mode: str = 
         ("valid-00000", range(10_000, 10_000 + valid)),
     ):
         rows = [make_patient(number, codes, first) for number in numbers]
+        if unknown:
+            rows = [{**row, "input_ids": [UNK] * len(row["input_ids"])} for row in rows]
         path = folder / f"{name}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, SEQUENCES), path, row_group_size=64)
         shards.append(describe(path, len(rows)))

@@ -1,6 +1,5 @@
 """Small encoders of codes with random weights."""
 
-
 import torch
 from ehr_patients import KEYS, ORIGINAL_KEYS
 

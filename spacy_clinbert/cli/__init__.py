@@ -12,6 +12,7 @@ from .calibrate import calibrate
 from .compare import compare
 from .convert import convert
 from .corpus import corpus
+from .ehr import ehr
 from .encoders import encoders
 from .evaluate import evaluate
 from .export import export
@@ -43,6 +44,8 @@ for command in PLAIN:
 app.command("import")(import_model)
 for command in WITH_OVERRIDES:
     app.command(context_settings=TAKES_OVERRIDES)(command)
+
+app.add_typer(ehr)
 
 
 def main() -> None:

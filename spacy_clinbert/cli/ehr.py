@@ -2,6 +2,7 @@
 
 import typer
 
+from .ehr_cohort import cohort
 from .ehr_prepare import prepare
 from .ehr_pretrain import pretrain, recipes
 from .overrides import TAKES_OVERRIDES
@@ -9,4 +10,5 @@ from .overrides import TAKES_OVERRIDES
 ehr = typer.Typer(name="ehr", help="Med-BERT: coded visits, from a source to a trained model.", no_args_is_help=True)
 for command in (prepare, recipes):
     ehr.command()(command)
-ehr.command(context_settings=TAKES_OVERRIDES)(pretrain)
+for command in (pretrain, cohort):
+    ehr.command(context_settings=TAKES_OVERRIDES)(command)

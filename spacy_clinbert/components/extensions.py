@@ -9,15 +9,19 @@ from spacy.tokens import Doc, Span, Token
 SECTIONS_KEY = "sections"
 SCORES_KEYS = ("clinbert_ner", "clinbert_spans")
 ASSERTIONS_KEY = "clinbert_assertion"
+# What `clinbert_textcat` read of a Doc; in the attrs of its group, the number of tokens that it left out.
+READ_KEY = "clinbert_textcat"
+LEFT_OUT = "left_out"
 
 
 def register_extensions() -> None:
     """Register the `._.clinbert_…` attributes; a further call changes nothing.
 
-    The getters read `doc.spans["sections"]`, `["clinbert_ner"]`, `["clinbert_spans"]` and `["clinbert_assertion"]`, each
-    in text order: a component that writes under another key does not feed them. A Doc that lost a group (`as_doc`) or a
-    group's attrs (`Doc.from_docs`) gives the values for "nothing known".
+    The getters read `doc.spans["sections"]`, `["clinbert_ner"]`, `["clinbert_spans"]`, `["clinbert_assertion"]` and
+    `["clinbert_textcat"]`, each in text order: a component that writes under another key does not feed them. A Doc that
+    lost a group (`as_doc`) or a group's attrs (`Doc.from_docs`) gives the values for "nothing known".
     """
+    Doc.set_extension("clinbert_left_out", getter=get_left_out, force=True)
     Token.set_extension("clinbert_section", getter=get_token_section, force=True)
     Span.set_extension("clinbert_section", getter=get_span_section, force=True)
     Span.set_extension("clinbert_title", getter=get_title, force=True)
@@ -93,6 +97,17 @@ def get_assertion_score(span: Span) -> Optional[float]:
     RETURNS (Optional[float]): The probability, from 0 to 1; None for any other span.
     """
     return find_attr(span, ASSERTIONS_KEY, "scores")
+
+
+def get_left_out(doc: Doc) -> Optional[int]:
+    """How many tokens of a Doc its classifier did not read, because of `sections`, `max_windows` or the
+    pooling "cls".
+
+    doc (Doc): any Doc.
+    RETURNS (Optional[int]): the number of tokens, blanks not counted; None where no `clinbert_textcat` said it.
+    """
+    group = doc.spans.get(READ_KEY)
+    return None if group is None else group.attrs.get(LEFT_OUT)
 
 
 def _category_at(doc: Doc, i: int) -> str:

@@ -1,25 +1,10 @@
 """What a classifier of texts left unread: a number on the Doc, and the totals of a corpus."""
 
 import warnings
-from typing import Iterable, Optional, Tuple
+from typing import Iterable, Tuple
 
 import numpy as np
 from spacy.tokens import Doc
-
-# Key in `doc.spans` of what `clinbert_textcat` says of a Doc, and in its attrs the number of tokens left out.
-READ_KEY = "clinbert_textcat"
-LEFT_OUT = "left_out"
-
-
-def get_left_out(doc: Doc) -> Optional[int]:
-    """How many tokens of a Doc its classifier did not read, because of `sections`, `max_windows` or the
-    pooling "cls".
-
-    doc (Doc): any Doc.
-    RETURNS (Optional[int]): the number of tokens, blanks not counted; None where no `clinbert_textcat` said it.
-    """
-    group = doc.spans.get(READ_KEY)
-    return None if group is None else group.attrs.get(LEFT_OUT)
 
 
 def count_outside(doc: Doc, bounds: Iterable[Tuple[int, int]]) -> int:

@@ -16,6 +16,7 @@ from ..errors import ClinbertError
 from ..models.note_windows import read_windows
 from ..models.row_pooling import attention_weights
 from ..models.window_probabilities import LabelGroup, read_probabilities
+from .extensions import LEFT_OUT, READ_KEY
 from .head import Head
 from .label_groups import (
     THRESHOLD,
@@ -28,7 +29,7 @@ from .label_groups import (
     make_groups,
     survey_gold,
 )
-from .left_out import LEFT_OUT, READ_KEY, count_outside, get_left_out, report_left_out
+from .left_out import count_outside, report_left_out
 
 DEFAULT_CONFIG_STR = """
 [model]
@@ -141,7 +142,6 @@ class ClinbertTextcat(Head):
         scorer: Optional[Callable] = None,
     ) -> None:
         super().__init__(vocab, model, name, scorer)
-        Doc.set_extension("clinbert_left_out", getter=get_left_out, force=True)
         check_groups(name, groups or {})
         self.exclusive = exclusive
         self.threshold = threshold
@@ -250,12 +250,6 @@ class ClinbertTextcat(Head):
     ) -> Dict[str, float]:
         """Learn from a batch, as `Head.update`; a temperature that was fitted to other weights is dropped."""
         self.cfg["temperatures"] = {}
-        examples = list(examples)
-        if not examples:
-            # Linear layers know no empty batch.
-            losses = {} if losses is None else losses
-            losses.setdefault(self.name, 0.0)
-            return losses
         return super().update(examples, drop=drop, sgd=sgd, losses=losses)
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:

@@ -12,6 +12,7 @@ from . import (
     i2b2_2010,
     i2b2_2012,
     i2b2_2014,
+    labelled,
     mednli,
     n2c2_2018,
     n2c2_2018_track1,
@@ -23,7 +24,7 @@ from .formats import Format
 
 _MODULES = (
     *(brat, conll, i2b2_2006, i2b2_2006_smoking, i2b2_2008, i2b2_2010, i2b2_2012, i2b2_2014),
-    *(mednli, n2c2_2018, n2c2_2018_track1, pubmed_rct, pubtator, semclinbr),
+    *(labelled, mednli, n2c2_2018, n2c2_2018_track1, pubmed_rct, pubtator, semclinbr),
 )
 FORMATS: Dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
 

@@ -21,7 +21,7 @@ _PLACE = ("file", "row")
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 BATCH_ROWS = 100_000
 # Rows in a run, and the most rows in the memory when buckets are read: some 100 bytes each, several times over.
-RUN_ROWS = 500_000
+RUN_ROWS = 1_000_000
 PORTION_ROWS = 500_000
 
 

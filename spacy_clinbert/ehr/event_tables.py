@@ -9,14 +9,15 @@ import polars as pl
 from .schemas import EVENTS, PATIENTS
 from .sources import REJECTED
 
-_NEEDED = [name for name in EVENTS.names() if name not in ("flags", "value", "available_at")]
+# The columns of EVENTS that sequences are made of.
+NEEDED = [name for name in EVENTS.names() if name not in ("flags", "value", "available_at")]
 
 
 class Preparable(Protocol):
     """Coded visits; `sources.EventSource` is one, `EventTables` another.
 
     tables (Mapping[str, pl.LazyFrame]): the tables, each with a `subject_id`, by which it can be divided.
-    rows (pl.LazyFrame): of EVENTS what `EventTables` has at least, file, id and reason, null for a good row.
+    rows (pl.LazyFrame): of EVENTS the columns `NEEDED` at least, file, id and reason, null for a good row.
     patients (pl.LazyFrame): PATIENTS, each once; some may be missing.
     faults (pl.LazyFrame): what is no row of its table: REJECTED.
     """
@@ -46,7 +47,7 @@ class EventTables:
     @property
     def tables(self) -> Mapping[str, pl.LazyFrame]:
         """Both tables, of the events what sequences are made of."""
-        return {"events": self.events.select(_NEEDED), "patients": self.patients.select(PATIENTS.names())}
+        return {"events": self.events.select(NEEDED), "patients": self.patients.select(PATIENTS.names())}
 
     @property
     def rows(self) -> pl.LazyFrame:

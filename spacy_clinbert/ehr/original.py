@@ -10,7 +10,7 @@ Where the original dies or writes `nan`, a row is rejected: one without patient,
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -26,7 +26,8 @@ from .sequences import to_sequences
 from .shards import GROUP_ROWS, ShardWriter
 
 COLUMNS = ("patient", "admit", "discharge", "code", "present", "priority", "third_party")
-KEYS = ("present", "priority", "third_party")
+# After patient and discharge, what rows are sorted by.
+KEYS = ("present", "third_party", "priority")
 PADDING = "empty_pad"
 # How many patients are divided together, and the parts of test and valid; the rest trains.
 BLOCK = 100_000
@@ -61,13 +62,12 @@ def read_original(path: Path) -> Original:
     table = _read(path).with_row_index("row", offset=1)
     dates = [pl.col(name).cast(pl.String).str.to_date("%Y-%m-%d", strict=False) for name in ("admit", "discharge")]
     table = table.with_columns(dates).with_columns(reason=pl.coalesce(_reasons()))
-    rows = table.filter(pl.col("reason").is_null()).sort(
-        "patient", "discharge", "present", "third_party", "priority", maintain_order=True, nulls_last=True
-    )
+    rows = table.filter(pl.col("reason").is_null())
     if not rows.height:
         raise ClinbertError(f"{path} has no row with a patient, a code and dates such as 2014-03-01: check its columns")
     # A patient of whom no visit is left is still one of those who are divided.
     patients = table["patient"].drop_nulls().unique().sort()
+    rows = rows[_order([patients.search_sorted(rows["patient"]), rows["discharge"], *(rows[name] for name in KEYS)])]
     patient = patients.search_sorted(rows["patient"]).to_numpy()
     admit, discharge = (rows[name].to_physical().to_numpy() for name in ("admit", "discharge"))
     begins = np.flatnonzero(_changes(patient) | _changes(discharge))
@@ -145,6 +145,24 @@ def _reasons() -> list[pl.Expr]:
         "it has no date of discharge such as 2014-03-01": pl.col("discharge").is_null(),
     }
     return [pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items()]
+
+
+def _order(columns: list[pl.Series]) -> np.ndarray:
+    """The order of rows by columns, ties as they stand and nulls last; quick where all fit into one integer."""
+    keys, spans = [], 1
+    for column in columns:
+        numbers = column.to_physical() if column.dtype.is_numeric() or column.dtype == pl.Date else column.rank("dense")
+        numbers = numbers.cast(pl.Int64)
+        low, high = cast(int, numbers.min() or 0), cast(int, numbers.max() or 0)
+        keys.append(numbers.fill_null(high + 1).to_numpy())
+        spans *= high - low + 2
+    if spans >= 2**63:
+        return np.lexsort(keys[::-1])
+    packed = np.zeros(len(keys[0]), dtype=np.int64)
+    for key in keys:
+        low = int(key.min())
+        packed = packed * (int(key.max()) - low + 1) + (key - low)
+    return np.argsort(packed, kind="stable")
 
 
 def _changes(values: np.ndarray) -> np.ndarray:

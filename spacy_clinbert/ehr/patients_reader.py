@@ -35,8 +35,8 @@ def make_patients_reader(
 
     path (Path): a folder that `clinbert ehr prepare` or `clinbert ehr cohort` wrote.
     split (str): "train", "valid" or "test".
-    labels (Optional[List[str]]): columns of labels; None for all that there are. Each is a category, its value from 0 to
-        1; a patient in whom it is null is not asked for it.
+    labels (Optional[List[str]]): columns of labels; None for all. Each is a category, its value from 0 to 1; where it
+        is null, the patient is not asked for it.
     limit (int): codes of a patient, the latest; 0 for all. Rasmy et al. 2021 fine-tuned on 64.
     RETURNS (Reader): gives an Example for each patient. It raises a ClinbertError if the folder is not whole, the split
         is empty or a column is not there or holds no numbers.

@@ -14,23 +14,27 @@ from typing import Optional, TextIO
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from ..errors import ClinbertError
 from .buckets import Buckets, Portion, portions
 from .code_vocabulary import CodeBook, choose_codes, find_ids, read_codes, sort_keys, write_codes
 from .ehr_manifest import CODES, REJECTED, SPLITS, EhrManifest, checksum, new_plan, read_manifest, write_manifest
-from .event_tables import Preparable
+from .event_tables import NEEDED, Preparable
 from .people import find_people
 from .prepare_settings import PrepareSettings
 from .prepared_folder import find_earlier, new_folder, work_folder
 from .schemas import UNK
 from .sequences import make_sequences
 from .shards import ShardWriter
+from .sources import REJECTED as REJECTED_ROW
 from .sources import reading
 from .split import name_rule, read_splits
 
-# Events of some patients, rolled up.
+_READ = [*NEEDED, *REJECTED_ROW.names()]
+
+# Events of some patients, `event_tables.NEEDED`, rolled up.
 RollUp = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -38,7 +42,7 @@ RollUp = Callable[[pl.DataFrame], pl.DataFrame]
 class Extras:
     """What may come with the source.
 
-    roll_up (Callable | None): rolls the codes of EVENTS up.
+    roll_up (Callable | None): rolls the codes of events up, the columns `event_tables.NEEDED`.
     labels (pl.LazyFrame | None): subject_id, each once, and columns of labels; patients without are left out.
     splits (Path | None): a file of splits in the place of the hash.
     like (Path | None): earlier prepared patients whose vocabulary is taken; their splits must be by the same rule.
@@ -154,7 +158,7 @@ class _Job:
         tables = {name: table.read(portion) for name, table in self.buckets.items()}
         with reading():
             part = self.source.over({name: tables[f"source {name}"].lazy() for name in self.source.tables})
-            rows, patients, faults = part.rows.collect(), part.patients.collect(), part.faults.collect()
+            rows, patients, faults = part.rows.select(_READ).collect(), part.patients.collect(), part.faults.collect()
         bad = pl.concat([faults, rows.filter(pl.col("reason").is_not_null()).select(faults.columns)])
         events = rows.filter(pl.col("reason").is_null())
         if self.extras.roll_up:
@@ -180,7 +184,7 @@ class _Job:
                 rows = pa.ipc.open_file(file).read_all()
             rows = _renumber(rows, ids)
             for place, writer in enumerate(writers):
-                mine = rows.filter(pa.compute.equal(rows["split"], place)).drop_columns("split").combine_chunks()
+                mine = rows.filter(pc.equal(rows["split"], place)).drop_columns("split").combine_chunks()
                 if mine.num_rows:
                     writer.write(mine)
                     codes = mine["input_ids"].combine_chunks().flatten().to_numpy()

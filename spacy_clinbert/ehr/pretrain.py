@@ -20,7 +20,7 @@ from .code_batches import CodeBatches
 from .code_dataset import CodeDataset, Side, find_side
 from .code_masking import CodeMasking
 from .code_trainer import PANELS, CodeTrainer
-from .ehr_manifest import EhrManifest, read_manifest
+from .ehr_manifest import EhrManifest, check_files, read_manifest
 from .pretrain_settings import CodeModelSettings, CodeSettings
 
 # What an encoder's folder may hold.
@@ -51,6 +51,7 @@ def pretrain(settings: CodeSettings) -> Pretrained:
     style = STYLES[settings.model.style]
     check_replaceable(paths.output.resolve(), ENCODER_FILES)
     manifest = read_manifest(paths.sequences)
+    check_files(paths.sequences, manifest)
     vocabulary = read_vocabulary(settings)
     config = make_config(settings.model, vocabulary)
     layout = CodeLayout(config, config.max_position_embeddings - style.cls)
@@ -64,8 +65,7 @@ def pretrain(settings: CodeSettings) -> Pretrained:
     per_epoch = sum(1 for _ in CodeBatches(train.sizes, side.lengths, 0, training, (1, 1, 0)).turn(0))
     if not per_epoch:
         raise ClinbertError(
-            f"{paths.sequences} has {len(train):,} patients to train on, too few for one update of"
-            f" {training.unit}"
+            f"{paths.sequences} has {len(train):,} patients to train on, too few for one update of {training.unit}"
         )
 
     def load() -> Any:

@@ -25,9 +25,7 @@ EVENTS = pl.Schema(
 )
 
 # A row for each patient; null where the source does not say. `sex` is "F" or "M".
-PATIENTS = pl.Schema(
-    {"subject_id": pl.String(), "birth": pl.Date(), "sex": pl.String(), "death": pl.Datetime("us")}
-)
+PATIENTS = pl.Schema({"subject_id": pl.String(), "birth": pl.Date(), "sex": pl.String(), "death": pl.Datetime("us")})
 
 ICD9 = "ICD9CM"
 ICD10 = "ICD10CM"

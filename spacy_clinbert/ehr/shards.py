@@ -12,7 +12,7 @@ from ..pretraining.manifest import Shard, describe
 SHARD_ROWS = 100_000
 GROUP_ROWS = 10_000
 # What small numbers in lists take the least room with.
-_COMPRESSION = {"compression": "zstd", "compression_level": 6, "write_statistics": False}
+_COMPRESSION = {"compression": "zstd", "compression_level": 3, "write_statistics": False}
 
 
 class ShardWriter:

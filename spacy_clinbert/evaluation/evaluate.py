@@ -9,7 +9,7 @@ from spacy.language import Language
 from tqdm import tqdm
 
 from .assertions import assertion_rows, find_assertion
-from .cats import score_cats
+from .cats import score_cats, score_values
 from .challenges import challenge_rows
 from .challenges_layers import judge_by_layer
 from .conll import conll_rows
@@ -107,9 +107,13 @@ def evaluate(
                 f" as annotated, there are {sum(len(doc.mentions) for doc in annotated.docs)}."
             )
     if corpus.has_cats:
-        judged = score_cats([doc.cats for doc in corpus.docs], [one.cats for one in found])
+        cats = [doc.cats for doc in corpus.docs], [one.cats for one in found]
+        judged = score_cats(*cats)
         rows["cats"] = judged.rows
         scores["cats"] = summarise(judged.rows) | {"accuracy": judged.accuracy, "exclusive": judged.exclusive}
+        of_sources = score_values(*cats)
+        rows |= of_sources
+        scores["values"] = {source: summarise(judged_values) for source, judged_values in of_sources.items()}
         scores["notes"] += cats_notes(nlp, corpus)
     scores["notes"] += [note for name in PRINCIPAL if name in rows for note in undefined(name, rows[name])]
     run = Run(

@@ -13,6 +13,7 @@ from . import (
     i2b2_2010,
     i2b2_2012,
     i2b2_2014,
+    labelled,
     mednli,
     n2c2_2018,
     n2c2_2018_track1,
@@ -48,6 +49,7 @@ WRITERS: Dict[str, Writer] = {
     "i2b2_2010": Writer(i2b2_2010.make_record, i2b2_2010.write_i2b2_2010, i2b2_2010.CONTENTS),
     "i2b2_2012": Writer(i2b2_2012.make_record, i2b2_2012.write_i2b2_2012, i2b2_2012.CONTENTS),
     "i2b2_2014": Writer(i2b2_2014.make_record, i2b2_2014.write_i2b2_2014, i2b2_2014.CONTENTS),
+    "labelled": Writer(labelled.make_record, labelled.write_labelled, labelled.CONTENTS),
     "mednli": Writer(mednli.make_pair, mednli.write_mednli, mednli.CONTENTS),
     "n2c2_2018": Writer(n2c2_2018.make_record, n2c2_2018.write_n2c2_2018, n2c2_2018.CONTENTS),
     "n2c2_2018_track1": Writer(

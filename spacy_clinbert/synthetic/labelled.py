@@ -3,12 +3,12 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Tuple
+from typing import List, Tuple
 
 from ..corpora.labelled import native_line
 from ..corpora.records import Record
 from .grammar import load_templates
-from .outline import outline
+from .outline import Block, outline
 from .shipped import shipped_split, split_files
 
 FILES = {"train": "train.jsonl", "dev": "dev.jsonl", "test": "test.jsonl"}
@@ -31,7 +31,7 @@ def make_record(number: int, seed: int) -> Tuple[str, Record]:
     rng = random.Random(f"labelled {seed} {number}")
     split = shipped_split(number)
     grammar = load_templates("terms", "sentences", "phi", held_out=split == "test")
-    blocks = []
+    blocks: List[Block] = []
     while not blocks:
         # Not every note has every section.
         blocks = [block for block in outline("discharge", grammar, rng) if block.category in LABELS and block.items]

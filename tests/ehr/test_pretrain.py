@@ -6,8 +6,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from ehr_patients import KEYS, make_doc, make_patient, write_patients
@@ -18,7 +16,6 @@ from spacy_clinbert.cli.ehr import ehr
 from spacy_clinbert.ehr.code_trainer import CodeTrainer
 from spacy_clinbert.ehr.pretrain import pretrain, read_vocabulary
 from spacy_clinbert.ehr.pretrain_settings import CODES_SHELF, read_settings
-from spacy_clinbert.ehr.schemas import SEQUENCES, UNK
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.code_encoder import CodeEncoder, CodePatient
 from spacy_clinbert.pretraining.checkpoint_folder import checkpoint_folder, last_checkpoint
@@ -305,12 +302,20 @@ def test_patients_of_5000_codes(tmp_path):
 
 
 def test_patients_whose_codes_are_all_unknown_teach_stays_only(tmp_path):
-    folder = write_patients(tmp_path / "prepared", 40, 8)
-    for path in folder.glob("*.parquet"):
-        rows = [{**row, "input_ids": [UNK] * len(row["input_ids"])} for row in pq.read_table(path).to_pylist()]
-        pq.write_table(pa.Table.from_pylist(rows, SEQUENCES), path)
+    folder = write_patients(tmp_path / "prepared", 40, 8, unknown=True)
     changes = {"training.steps": 3, "training.evaluation_steps": 0}
     done = run({"default": folder}, tmp_path / "encoder", **changes, **{"paths.held_out": False})
     assert done.losses["mlm_loss"] == 0 < done.losses["stay_loss"]
     with pytest.raises(ClinbertError, match="no held-out patient has a code of the vocabulary"):
         run({"default": folder}, tmp_path / "again", **changes)
+
+
+@pytest.mark.parametrize("name", ["train-00001.parquet", "valid-00000.parquet", "codes.json"])
+def test_changed_patients_are_one_sentence(tmp_path, name):
+    folder = write_patients(tmp_path / "prepared", 40, 8)
+    content = bytearray((folder / name).read_bytes())
+    content[-9] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ClinbertError, match=f"{name} is damaged") as raised:
+        run({"default": folder}, tmp_path / "encoder")
+    assert "\n" not in str(raised.value) and not (tmp_path / "encoder").exists()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy_clinbert.ehr import schemas
 from spacy_clinbert.models import code_styles
 from spacy_clinbert.models.code_bert import CodeBertConfig
-from spacy_clinbert.models.code_encoder import read_patients
+from spacy_clinbert.models.code_docs import read_patients
 from spacy_clinbert.models.code_sequences import UNKNOWN_AGE, CodeLayout, Codes, age_ids, gap_ids, join
 from spacy_clinbert.models.code_styles import GAPS, STYLES
 from spacy_clinbert.models.code_vocabulary import CodeVocabulary

@@ -1,4 +1,4 @@
-"""The workflows `ner-…` at their smallest size on synthetic corpora, and what they say where data are missing."""
+"""The workflows of the corpora at their smallest size on synthetic ones, and what they say where data are missing."""
 
 import json
 import os
@@ -14,6 +14,19 @@ import srsly
 from weasel.util.config import substitute_project_variables
 
 ROOT = Path(__file__).parents[2]
+# Workflows of the other heads: the forms they read, documents that are enough, and where their results lie.
+OTHERS = {
+    "spans-semclinbr": ("semclinbr", 4, "semclinbr-layers"),
+    "assertion-i2b2-2010": ("i2b2_2010", 4, "assertion_i2b2_2010"),
+    "mednli": ("mednli", 12, "mednli"),
+    "textcat-smoking": ("i2b2_2006_smoking", 80, "i2b2_2006_smoking"),
+    "textcat-obesity": ("i2b2_2008", 80, "i2b2_2008/textual"),
+    "textcat-n2c2-2018-track1": ("n2c2_2018_track1", 80, "n2c2_2018_track1"),
+    "textcat-mtsamples": ("labelled", 80, "mtsamples"),
+    "textcat-mtsdialog": ("labelled", 80, "mtsdialog"),
+}
+# The others run the same commands.
+RUN = ("spans-semclinbr", "assertion-i2b2-2010", "mednli", "textcat-obesity", "textcat-mtsamples")
 FORMS = ("i2b2_2006", "i2b2_2010", "i2b2_2012", "i2b2_2014", "n2c2_2018", "semclinbr")
 
 
@@ -72,6 +85,35 @@ def test_from_a_synthetic_corpus_to_a_wheel(form, project, tiny_bert):
         assert again.returncode == 0 and again.stdout.count("Skipping") == 5
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workflow", RUN)
+def test_the_other_heads_too(workflow, project, tiny_bert):
+    form, documents, place = OTHERS[workflow]
+    size = {"data": "synthetic", "documents": documents, "encoder": tiny_bert, "biobertpt": tiny_bert}
+    for config in (project / "configs").glob("*.cfg"):
+        config.write_text(
+            config.read_text()
+            .replace("epochs = 5\n", "epochs = 1\n")
+            .replace("epochs = 10\n", "epochs = 1\n")
+            # The tiny encoder has 64 positions.
+            .replace("max_pieces = 150", "max_pieces = null")
+        )
+    done = run(project, workflow, **size)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    metrics = json.loads((project / "metrics" / "synthetic" / place / "metrics.json").read_text())
+    assert metrics["format"] == form
+    (wheel,) = (project / "packages" / "synthetic" / place).glob("*/dist/*.whl")
+    assert zipfile.ZipFile(wheel).testzip() is None
+
+
+@pytest.mark.parametrize("workflow", OTHERS)
+def test_without_their_corpora_the_other_heads_say_what_to_do(workflow, project):
+    done = run(project, workflow)
+    assert done.returncode == 1
+    (sentence,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert "assets/licensed/" in sentence and "corpora/README.md" in sentence
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_without_the_licensed_corpus_one_sentence_says_what_to_do(form, project):
     done = run(project, f"ner-{form.replace('_', '-')}")
@@ -98,12 +140,14 @@ def test_each_step_finds_what_it_needs(data):
             for needed in commands[step].get("deps", []):
                 assert needed in made or (ROOT / needed).is_file(), (name, step, needed)
             made |= set(commands[step].get("outputs", []))
-        if name.startswith("ner-") and name != "ner-bionlp":
+        if name in OTHERS or (name.startswith("ner-") and name != "ner-bionlp"):
             assert all(f"/{data}/" in place for place in made), (name, made)
 
 
 def test_every_corpus_of_the_papers_has_a_workflow():
-    assert {f"ner-{form.replace('_', '-')}" for form in FORMS} | {"ner-bionlp", "demo"} <= set(PROJECT["workflows"])
+    assert {f"ner-{form.replace('_', '-')}" for form in FORMS} | {"ner-bionlp", "demo", *OTHERS} <= set(
+        PROJECT["workflows"]
+    )
     (asset,) = PROJECT["assets"]
     assert asset["git"]["repo"].endswith("cambridgeltl/MTL-Bioinformatics-2016") and asset["git"]["path"] == "data"
     (bionlp,) = [command for command in PROJECT["commands"] if command["name"] == "bionlp"]

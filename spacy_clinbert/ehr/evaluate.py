@@ -1,0 +1,212 @@
+"""`clinbert ehr evaluate`: systems that predict an outcome, side by side on the test patients of a cohort."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+import polars as pl
+
+from ..evaluation.binary_resampling import RESAMPLES, Resampled, contrast, draw_weights, resample
+from ..evaluation.reliability import BINS, Bin, calibration_error, reliability
+from .evaluated_cohort import EvaluatedCohort
+from .predictions import KEY, PROBABILITY, TRUTH, Predictions, refuse
+
+# The first age of each band, in years.
+AGES = (0, 18, 45, 65, 75)
+ALL = "all"
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation found.
+
+    metrics (Dict[str, Any]): all numbers, as `metrics.json` holds them; None for what is undefined.
+    curves (Dict[str, Dict[str, List[Bin]]]): reliability by group, then system, all draws together; empty for the design
+        `paper`.
+    """
+
+    metrics: Dict[str, Any]
+    curves: Dict[str, Dict[str, List[Bin]]]
+
+
+def evaluate(
+    cohort: EvaluatedCohort, systems: Mapping[str, Sequence[Predictions]], resamples: int = RESAMPLES, seed: int = 0
+) -> Evaluation:
+    """Evaluate systems.
+
+    cohort (EvaluatedCohort): who they predict for.
+    systems (Mapping[str, Sequence[Predictions]]): the draws of each; the first is the one that others are compared with.
+    resamples (int): of the bootstrap; seed (int): same seed, same numbers.
+    RETURNS (Evaluation): what was found.
+    RAISES (ClinbertError): if patients are not those of the cohort, not the same for all systems, or were trained on.
+    """
+    first = next(iter(systems.values()))[0]
+    rows = _match(cohort, first)
+    probabilities = {name: np.stack([_align(rows, first, one) for one in draws]) for name, draws in systems.items()}
+    for draws in systems.values():
+        _check_split(cohort, rows, draws[0])
+    truth = rows[TRUTH].to_numpy().astype(float)
+    groups = _group(rows)
+    calibrated = cohort.design == "landmark"
+    patients = rows["subject_id"].rank("dense").to_numpy().astype(int) - 1
+    cases = np.zeros(patients.max() + 1, dtype=int)
+    if not calibrated:
+        np.maximum.at(cases, patients, truth.astype(int))
+    weights = draw_weights(patients, cases, resamples, seed)
+    found = resample(probabilities, truth, groups, weights, calibrated, seed)
+    metrics: Dict[str, Any] = {
+        "cohort": cohort.name,
+        "design": cohort.design,
+        "tested_on": cohort.source,
+        "resamples": resamples,
+        "test_patients_without_prediction": _left_over(cohort, rows),
+        "groups": {name: _count(rows, members) for name, members in groups.items()},
+        "systems": {
+            name: {
+                "draws": len(draws),
+                "trained_on": draws[0].trained_on,
+                "groups": {
+                    group: _scores(found[name, group], probabilities[name][:, members], truth[members], calibrated)
+                    for group, members in groups.items()
+                },
+            }
+            for name, draws in systems.items()
+        },
+        "differences": _differences(found, list(systems)),
+    }
+    metrics["notes"] = _notes(cohort, metrics)
+    curves = {
+        group: {name: _curve(one[:, members], truth[members]) for name, one in probabilities.items()}
+        for group, members in groups.items()
+    }
+    return Evaluation(metrics, curves if calibrated else {})
+
+
+def _match(cohort: EvaluatedCohort, first: Predictions) -> pl.DataFrame:
+    """The rows of the cohort that are predicted, in an order of their own."""
+    rows = first.table.select(KEY).join(cohort.table, on=KEY, how="left").sort(KEY)
+    refuse(rows, pl.col(TRUTH).is_null(), first.path, "is not in the cohort, or with another prediction_time")
+    return rows
+
+
+def _align(rows: pl.DataFrame, first: Predictions, other: Predictions) -> np.ndarray:
+    """The probabilities of a draw in the order of the rows; all systems must predict the same rows."""
+    table = other.table
+    for one, two in ((first, other), (other, first)):
+        lost = one.table.join(two.table, on=KEY, how="anti")
+        refuse(lost, pl.lit(True), two.path, f"is not predicted, but in {one.path}; all systems need the same patients")
+    found = rows.select(*KEY, gold=TRUTH).join(table, on=KEY, how="left", maintain_order="left")
+    refuse(found, pl.col("gold") != pl.col(TRUTH), other.path, f"has another {TRUTH} than in the cohort")
+    return found[PROBABILITY].to_numpy()
+
+
+def _check_split(cohort: EvaluatedCohort, rows: pl.DataFrame, system: Predictions) -> None:
+    """No patient may be one that the system was trained on; patients of another source are others."""
+    if system.trained_on is None or system.trained_on == cohort.source:
+        fault = "is a training patient: predict for test patients only"
+        refuse(rows, pl.col("split") == "train", system.path, fault)
+
+
+def _left_over(cohort: EvaluatedCohort, rows: pl.DataFrame) -> int:
+    test = cohort.table.filter(pl.col("split") == "test")
+    return test.join(rows, on="subject_id", how="anti")["subject_id"].n_unique()
+
+
+def _group(rows: pl.DataFrame) -> Dict[str, np.ndarray]:
+    """All rows, those of each sex and of each age band at the prediction; groups without rows are left out."""
+    age = ((pl.col(KEY[1]).dt.date() - pl.col("birth")).dt.total_days() / 365.25).floor()
+    ages = rows.select(age.alias("age"))["age"]
+    groups = {ALL: np.ones(len(rows), dtype=bool)}
+    for name, sex in (("women", "F"), ("men", "M")):
+        groups[name] = (rows["sex"] == sex).fill_null(False).to_numpy()
+    groups["sex unknown"] = ~(groups["women"] | groups["men"])
+    for start, end in zip(AGES, (*AGES[1:], None)):
+        name = f"age under {end}" if not start else f"age {start} and over" if end is None else f"age {start}–{end - 1}"
+        groups[name] = ages.is_between(start, end or np.inf, closed="left").fill_null(False).to_numpy()
+    groups["age unknown"] = (ages.is_null() | (ages < 0)).to_numpy()
+    return {name: members for name, members in groups.items() if members.any()}
+
+
+def _count(rows: pl.DataFrame, members: np.ndarray) -> Dict[str, Any]:
+    of_group = rows.filter(pl.Series(members))
+    with_outcome = int(of_group[TRUTH].sum())
+    return {
+        "patients": of_group["subject_id"].n_unique(),
+        "predictions": len(of_group),
+        "with_outcome": with_outcome,
+        "prevalence": with_outcome / len(of_group),
+    }
+
+
+def _scores(found: Resampled, probabilities: np.ndarray, truth: np.ndarray, calibrated: bool) -> Dict[str, Any]:
+    low, high = found.interval()
+    scores: Dict[str, Any] = {
+        name: {
+            "value": _number(found.points[:, place].mean()),
+            "low": _number(low[place]),
+            "high": _number(high[place]),
+            "draws": [_number(value) for value in found.points[:, place]],
+        }
+        for place, name in enumerate(found.names)
+    }
+    if calibrated:
+        errors = [calibration_error(one, truth) for one in probabilities]
+        scores["calibration_error"] = {"value": _number(np.mean(errors)), "draws": [_number(one) for one in errors]}
+        scores["mean_probability"] = {"value": _number(probabilities.mean())}
+    return scores
+
+
+def _differences(found: Mapping[Any, Resampled], systems: Sequence[str]) -> List[Dict[str, Any]]:
+    rows = []
+    for name in systems[1:]:
+        first, second = found[systems[0], ALL], found[name, ALL]
+        compared = contrast(first, second)
+        for place, score in enumerate(first.names):
+            # Nearer to 1 or 0 is better of slope and intercept: their differences say nothing.
+            if score not in ("slope", "intercept"):
+                numbers = {key: _number(values[place]) for key, values in compared._asdict().items()}
+                rows.append({"system": name, "against": systems[0], "score": score, **numbers})
+    return rows
+
+
+def _curve(probabilities: np.ndarray, truth: np.ndarray) -> List[Bin]:
+    return reliability(probabilities.ravel(), np.tile(truth, len(probabilities)))
+
+
+def _number(value: float) -> Optional[float]:
+    return None if np.isnan(value) else float(value)
+
+
+def _notes(cohort: EvaluatedCohort, metrics: Mapping[str, Any]) -> List[str]:
+    """What a reader of the numbers must know."""
+    counts = metrics["groups"][ALL]
+    notes = []
+    if cohort.design == "paper":
+        notes.append(
+            "Design paper: cases and controls were chosen by their outcome, so the share of cases is the design's and no "
+            "prevalence, and calibration is not reported; AUPRC holds for this share only. Cases and controls are "
+            "resampled apart."
+        )
+        notes += [f"Bias of the design: {cohort.bias}"] if cohort.bias else []
+    else:
+        notes.append(
+            f"Design landmark: the prevalence is {100 * counts['prevalence']:.2f} %. The calibration error is that of at "
+            f"most {BINS} bins of equal mass, and never 0 by chance alone. Patients are resampled."
+        )
+    if not counts["with_outcome"] or counts["with_outcome"] == counts["predictions"]:
+        notes.append("All predictions have the same outcome: AUROC, slope and intercept are undefined.")
+    if counts["patients"] == 1:
+        notes.append("One patient says nothing of others: there are no intervals.")
+    lost = metrics["test_patients_without_prediction"]
+    if lost:
+        notes.append(f"{lost:,} test patients of the cohort have no prediction and are not judged.")
+    for name, system in metrics["systems"].items():
+        if system["trained_on"] is None:
+            notes.append(f"{name}: the predictions do not say on which source it was trained.")
+        elif system["trained_on"] != cohort.source:
+            notes.append(
+                f"{name}: trained on {system['trained_on']}, tested on {cohort.source}: whether a patient is in both is "
+                "not checked."
+            )
+    if len(metrics["systems"]) > 2:
+        notes.append("Intervals of differences are not adjusted for their number.")
+    return notes
