@@ -10,5 +10,5 @@ from .overrides import TAKES_OVERRIDES
 ehr = typer.Typer(name="ehr", help="Med-BERT: coded visits, from a source to a trained model.", no_args_is_help=True)
 for command in (prepare, recipes):
     ehr.command()(command)
-for command in (pretrain, cohort):
-    ehr.command(context_settings=TAKES_OVERRIDES)(command)
+ehr.command(context_settings=TAKES_OVERRIDES)(pretrain)
+ehr.command(context_settings=TAKES_OVERRIDES)(cohort)

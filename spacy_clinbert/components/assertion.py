@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from typing import Callable, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
 
 import numpy as np
 from spacy.language import Language
@@ -180,6 +180,14 @@ class ClinbertAssertion(Head):
                 "finds entities in [training] annotating_components",
                 stacklevel=4,
             )
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """Score by the scorer, which learns where the assertions stand.
+
+        examples (Iterable[Example]): predicted and gold Docs.
+        RETURNS (Dict[str, Any]): the scores.
+        """
+        return super().score(examples, spans_key=self.spans_key, **kwargs)
 
     def initialize(
         self,

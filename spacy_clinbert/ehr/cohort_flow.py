@@ -37,6 +37,9 @@ class Flow:
     steps: list[Step] = field(default_factory=list)
     left_out: list[pl.DataFrame] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.steps.append(Step("all patients", 0, self.people.height))
+
     def keep(self, step: str, kept: pl.DataFrame, note: str = "") -> None:
         """Go on with some of the patients; `kept` may have further columns."""
         lost = self.people.join(kept, on="subject_id", how="anti")

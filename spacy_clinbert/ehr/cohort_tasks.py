@@ -123,7 +123,7 @@ def label_people(record: Record, labels: pl.DataFrame) -> Flow:
     lost = {
         "a label without time or value": labels.filter(pl.any_horizontal(pl.all().is_null())),
         "a further label of its patient": whole.filter(~pl.col("subject_id").is_first_distinct()),
-        "a label whose patient has no code": first.join(record.people, on="subject_id", how="anti"),
+        "a label whose patient is not in the source": first.join(record.people, on="subject_id", how="anti"),
     }
     for reason, rows in lost.items():
         flow.left_out.append(rows.select("subject_id", visit_id=pl.lit(None, pl.String), reason=pl.lit(reason)))

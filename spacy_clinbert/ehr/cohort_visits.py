@@ -15,7 +15,7 @@ class Record(NamedTuple):
     events (pl.DataFrame): marked events, with `stay`, the visit or the day, its bounds `began` and `ended`, and `over`,
         when the event or its visit was.
     visits (pl.DataFrame): subject_id, stay, began, ended; in order.
-    people (pl.DataFrame): subject_id, birth and death (null where unknown) of all who have an event.
+    people (pl.DataFrame): subject_id, birth and death (null where unknown) of all patients.
     rejected (pl.DataFrame): subject_id, visit_id and reason of impossible visits.
     """
 
@@ -31,7 +31,7 @@ def make_record(
     """Put events to visits.
 
     events (pl.DataFrame): EVENTS, marked, good rows only; all of some patients.
-    patients (pl.DataFrame): PATIENTS, of these and others; visit_systems (Collection[str]): whose codes make a visit.
+    patients (pl.DataFrame): PATIENTS, of the same; visit_systems (Collection[str]): whose codes make a visit.
     settings (PrepareSettings): which dates are impossible.
     RETURNS (Record): the record.
     """
@@ -40,8 +40,8 @@ def make_record(
         pl.lit("visit ") + pl.col("visit_id"), pl.lit("day ") + pl.col("admit").dt.date().cast(pl.String)
     )
     events = events.with_columns(stay=stay)
-    people = events.select(pl.col("subject_id").unique(maintain_order=True)).sort("subject_id")
-    people = people.join(patients.select("subject_id", "birth", "death"), "subject_id", "left", maintain_order="left")
+    ids = pl.concat([events["subject_id"], patients["subject_id"]]).unique().sort().to_frame()
+    people = ids.join(patients.select("subject_id", "birth", "death"), "subject_id", "left", maintain_order="left")
     stays = events.group_by("subject_id", "stay").agg(
         pl.col("visit_id").first(),
         admit=pl.col("admit").min(),

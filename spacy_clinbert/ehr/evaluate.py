@@ -8,7 +8,7 @@ import polars as pl
 
 from ..evaluation.binary_resampling import RESAMPLES, Resampled, contrast, draw_weights, resample
 from ..evaluation.reliability import BINS, Bin, calibration_error, reliability
-from .evaluated_cohort import EvaluatedCohort
+from .evaluated_cohort import LANDMARK, PAPER, EvaluatedCohort
 from .predictions import KEY, PROBABILITY, TRUTH, Predictions, refuse
 
 # The first age of each band, in years.
@@ -20,8 +20,8 @@ class Evaluation(NamedTuple):
     """What an evaluation found.
 
     metrics (Dict[str, Any]): all numbers, as `metrics.json` holds them; None for what is undefined.
-    curves (Dict[str, Dict[str, List[Bin]]]): reliability by group, then system, all draws together; empty for the design
-        `paper`.
+    curves (Dict[str, Dict[str, List[Bin]]]): reliability by group, then system, all draws together; empty for the
+        design `paper`.
     """
 
     metrics: Dict[str, Any]
@@ -34,7 +34,7 @@ def evaluate(
     """Evaluate systems.
 
     cohort (EvaluatedCohort): who they predict for.
-    systems (Mapping[str, Sequence[Predictions]]): the draws of each; the first is the one that others are compared with.
+    systems (Mapping[str, Sequence[Predictions]]): the draws of each; others are compared with the first.
     resamples (int): of the bootstrap; seed (int): same seed, same numbers.
     RETURNS (Evaluation): what was found.
     RAISES (ClinbertError): if patients are not those of the cohort, not the same for all systems, or were trained on.
@@ -46,18 +46,19 @@ def evaluate(
         _check_split(cohort, rows, draws[0])
     truth = rows[TRUTH].to_numpy().astype(float)
     groups = _group(rows)
-    calibrated = cohort.design == "landmark"
     patients = rows["subject_id"].rank("dense").to_numpy().astype(int) - 1
     cases = np.zeros(patients.max() + 1, dtype=int)
-    if not calibrated:
+    if cohort.design == PAPER:
         np.maximum.at(cases, patients, truth.astype(int))
-    weights = draw_weights(patients, cases, resamples, seed)
-    found = resample(probabilities, truth, groups, weights, calibrated, seed)
+    # One patient says nothing of others.
+    weights = draw_weights(patients, cases, resamples, seed) if len(cases) > 1 else iter(())
+    found = resample(probabilities, truth, groups, weights, cohort.calibrated, seed)
     metrics: Dict[str, Any] = {
-        "cohort": cohort.name,
+        "cohort": cohort.title,
         "design": cohort.design,
         "tested_on": cohort.source,
         "resamples": resamples,
+        "validation_patients": rows.filter(pl.col("split") == "valid")["subject_id"].n_unique(),
         "test_patients_without_prediction": _left_over(cohort, rows),
         "groups": {name: _count(rows, members) for name, members in groups.items()},
         "systems": {
@@ -65,7 +66,9 @@ def evaluate(
                 "draws": len(draws),
                 "trained_on": draws[0].trained_on,
                 "groups": {
-                    group: _scores(found[name, group], probabilities[name][:, members], truth[members], calibrated)
+                    group: _scores(
+                        found[name, group], patients[members], probabilities[name][:, members], truth[members]
+                    )
                     for group, members in groups.items()
                 },
             }
@@ -78,7 +81,7 @@ def evaluate(
         group: {name: _curve(one[:, members], truth[members]) for name, one in probabilities.items()}
         for group, members in groups.items()
     }
-    return Evaluation(metrics, curves if calibrated else {})
+    return Evaluation(metrics, curves if cohort.calibrated else {})
 
 
 def _match(cohort: EvaluatedCohort, first: Predictions) -> pl.DataFrame:
@@ -101,6 +104,8 @@ def _align(rows: pl.DataFrame, first: Predictions, other: Predictions) -> np.nda
 
 def _check_split(cohort: EvaluatedCohort, rows: pl.DataFrame, system: Predictions) -> None:
     """No patient may be one that the system was trained on; patients of another source are others."""
+    fault = "had no codes at the prediction, so that it is in no split: leave it out"
+    refuse(rows, pl.col("split").is_null(), system.path, fault)
     if system.trained_on is None or system.trained_on == cohort.source:
         fault = "is a training patient: predict for test patients only"
         refuse(rows, pl.col("split") == "train", system.path, fault)
@@ -137,8 +142,8 @@ def _count(rows: pl.DataFrame, members: np.ndarray) -> Dict[str, Any]:
     }
 
 
-def _scores(found: Resampled, probabilities: np.ndarray, truth: np.ndarray, calibrated: bool) -> Dict[str, Any]:
-    low, high = found.interval()
+def _scores(found: Resampled, patients: np.ndarray, probabilities: np.ndarray, truth: np.ndarray) -> Dict[str, Any]:
+    low, high = found.interval() if len(np.unique(patients)) > 1 else np.full((2, len(found.names)), np.nan)
     scores: Dict[str, Any] = {
         name: {
             "value": _number(found.points[:, place].mean()),
@@ -148,7 +153,7 @@ def _scores(found: Resampled, probabilities: np.ndarray, truth: np.ndarray, cali
         }
         for place, name in enumerate(found.names)
     }
-    if calibrated:
+    if "brier" in found.names:
         errors = [calibration_error(one, truth) for one in probabilities]
         scores["calibration_error"] = {"value": _number(np.mean(errors)), "draws": [_number(one) for one in errors]}
         scores["mean_probability"] = {"value": _number(probabilities.mean())}
@@ -180,23 +185,32 @@ def _notes(cohort: EvaluatedCohort, metrics: Mapping[str, Any]) -> List[str]:
     """What a reader of the numbers must know."""
     counts = metrics["groups"][ALL]
     notes = []
-    if cohort.design == "paper":
+    if cohort.design == PAPER:
         notes.append(
-            "Design paper: cases and controls were chosen by their outcome, so the share of cases is the design's and no "
-            "prevalence, and calibration is not reported; AUPRC holds for this share only. Cases and controls are "
+            "Design paper: cases and controls were chosen by their outcome. The share of cases is the design's and no "
+            "prevalence, AUPRC holds for this share only, and calibration is not reported. Cases and controls are "
             "resampled apart."
         )
         notes += [f"Bias of the design: {cohort.bias}"] if cohort.bias else []
     else:
         notes.append(
-            f"Design landmark: the prevalence is {100 * counts['prevalence']:.2f} %. The calibration error is that of at "
-            f"most {BINS} bins of equal mass, and never 0 by chance alone. Patients are resampled."
+            f"The prevalence is {counts['prevalence']:.2%}. The calibration error is that of at most {BINS} bins of "
+            "equal mass; by chance it is above 0 for calibrated probabilities too. Patients are resampled."
+        )
+    if cohort.design not in (PAPER, LANDMARK):
+        notes.append(
+            "The labels are from elsewhere: prevalence and calibration mean something only if patients were not chosen "
+            "by their outcome."
         )
     if not counts["with_outcome"] or counts["with_outcome"] == counts["predictions"]:
         notes.append("All predictions have the same outcome: AUROC, slope and intercept are undefined.")
     if counts["patients"] == 1:
         notes.append("One patient says nothing of others: there are no intervals.")
     lost = metrics["test_patients_without_prediction"]
+    if metrics["validation_patients"]:
+        notes.append(
+            f"{metrics['validation_patients']:,} patients are of the validation split, by which a system may be chosen."
+        )
     if lost:
         notes.append(f"{lost:,} test patients of the cohort have no prediction and are not judged.")
     for name, system in metrics["systems"].items():
@@ -204,8 +218,8 @@ def _notes(cohort: EvaluatedCohort, metrics: Mapping[str, Any]) -> List[str]:
             notes.append(f"{name}: the predictions do not say on which source it was trained.")
         elif system["trained_on"] != cohort.source:
             notes.append(
-                f"{name}: trained on {system['trained_on']}, tested on {cohort.source}: whether a patient is in both is "
-                "not checked."
+                f"{name}: trained on {system['trained_on']}, tested on {cohort.source}: whether a patient is in both "
+                "is not checked."
             )
     if len(metrics["systems"]) > 2:
         notes.append("Intervals of differences are not adjusted for their number.")

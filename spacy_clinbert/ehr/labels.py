@@ -5,7 +5,6 @@ Both want whole numbers as ids; where a source has others, ids are strings, and 
 """
 
 from pathlib import Path
-from typing import Sequence
 
 import polars as pl
 
@@ -57,10 +56,10 @@ def _read(file: Path) -> pl.LazyFrame:
     )
 
 
-def write_labels(parts: Sequence[Path], path: Path) -> bool:
+def write_labels(parts: list[Path], path: Path) -> bool:
     """Write labels as MEDS has them, as a stream.
 
-    parts (Sequence[Path]): Parquet files of subject_id, a string, prediction_time and boolean_value.
+    parts (list[Path]): Parquet files of subject_id, a string, prediction_time and boolean_value.
     path (Path): the file to write.
     RETURNS (bool): whether the ids are whole numbers, as MEDS wants them.
     """

@@ -39,10 +39,11 @@ class Predictions(NamedTuple):
     table: pl.DataFrame
 
 
-def read_all(paths: Sequence[Path]) -> Dict[str, List[Predictions]]:
+def read_all(paths: Sequence[Path], trained_on: Optional[str] = None) -> Dict[str, List[Predictions]]:
     """Read predictions.
 
     paths (Sequence[Path]): files, and folders whose Parquet files are meant.
+    trained_on (Optional[str]): the source of the training patients where a file does not say it.
     RETURNS (Dict[str, List[Predictions]]): the draws of each system, in ascending order; systems as they come.
     RAISES (ClinbertError): if a folder holds none, a draw is there twice or was trained on another source than the
         others of its system, and as `read_predictions`.
@@ -54,10 +55,11 @@ def read_all(paths: Sequence[Path]) -> Dict[str, List[Predictions]]:
             raise ClinbertError(f"{path} holds no Parquet file: give the folder of the predictions")
         for file in files:
             found = read_predictions(file)
+            found = found._replace(trained_on=found.trained_on or trained_on)
             for other in systems.setdefault(found.system, []):
                 if other.draw == found.draw:
                     raise ClinbertError(
-                        f"{other.path} and {file} are both draw {found.draw} of {found.system}: name them NAME.DRAW.parquet"
+                        f"{other.path} and {file} are both draw {found.draw} of {found.system}: name each NAME.DRAW.parquet"
                     )
                 if other.trained_on != found.trained_on:
                     raise ClinbertError(
@@ -80,12 +82,16 @@ def read_predictions(path: Path) -> Predictions:
         metadata = pq.read_metadata(path).metadata or {}
         raw = pl.read_parquet(path)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError):
-        raise ClinbertError(f"{path} is missing or no Parquet file: give predictions of meds-evaluation's form") from None
+        raise ClinbertError(
+            f"{path} is missing or no Parquet file: give predictions of meds-evaluation's form"
+        ) from None
     table = read_columns(raw, PREDICTIONS, path)
     if table.is_empty():
         raise ClinbertError(f"{path} holds no predictions: predict for the test patients of the cohort")
     probability = pl.col(PROBABILITY)
-    refuse(table, ~probability.is_between(0, 1) | probability.is_nan(), path, "has a probability that is not from 0 to 1")
+    refuse(
+        table, ~probability.is_between(0, 1) | probability.is_nan(), path, "has a probability that is not from 0 to 1"
+    )
     refuse(table, pl.struct(KEY).is_duplicated(), path, "is there twice with one prediction_time")
     name, dot, draw = path.stem.rpartition(".")
     numbered = bool(dot and name) and draw.isdecimal()
@@ -133,4 +139,6 @@ def refuse(table: pl.DataFrame, rows: pl.Expr, path: Path, fault: str) -> None:
     """
     found = table.filter(rows)
     if not found.is_empty():
-        raise ClinbertError(f"{path}: patient {found['subject_id'][0]} {fault} ({len(found):,} such rows): correct the file")
+        raise ClinbertError(
+            f"{path}: patient {found['subject_id'][0]} {fault} ({len(found):,} such rows): correct the file"
+        )

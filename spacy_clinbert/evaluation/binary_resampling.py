@@ -103,7 +103,7 @@ def resample(
                 blocks[system, group].append(np.stack(of_draws, axis=1))
     found = {}
     for key, of_one in scorers.items():
-        each = np.concatenate(blocks[key])
+        each = np.concatenate([np.empty((0, len(of_one), len(of_one[0].names))), *blocks[key]])
         drawn = np.random.default_rng([seed, len(of_one)]).integers(len(of_one), size=each.shape[:2])
         values = np.take_along_axis(each, drawn[..., None], axis=1).mean(axis=1)
         found[key] = Resampled(of_one[0].names, np.stack([scorer.point() for scorer in of_one]), values)

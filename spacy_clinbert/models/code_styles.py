@@ -43,7 +43,9 @@ class Style(NamedTuple):
 # visit and serialization embeddings, no [CLS] and no [SEP], all outputs into one for the prolonged stay; it masks one
 # code a patient and does not say how often anew. default: RoBERTa's masks drawn anew (arXiv:1907.11692); age and time
 # between visits as CORE-BEHRT found of use (Odgaard et al. 2024, arXiv:2404.15201); codes whose order no source states
-# are not told apart by position.
+# are not told apart by position. Measured on 8,000 simulated patients only (two layers, 400 updates, one seed): after
+# equal updates, masks drawn anew over 15 % of the codes give a held-out loss of 5.35 nats a code, one static mask a
+# patient 6.45; [CLS], ages and gaps change it by less than 0.02.
 STYLES = {
     "original": Style(("first_pooler", "sum_with_pads"), True, ranks=False, specials=False, masking="static"),
     "paper": Style(("sum",)),

@@ -7,8 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, chain, with_array
 from thinc.types import Floats2d
 
-from ..errors import ClinbertError
-from .token_classifier import bert_init
+from .token_classifier import bert_init, require_tokens
 
 
 @registry.architectures("spacy_clinbert.LayerClassifier.v1")
@@ -23,12 +22,7 @@ def LayerClassifier(
         then of the next; the dropout is `training.dropout`.
     RAISES (ClinbertError): if the rows are no tokens.
     """
-    rows = tok2vec.attrs.get("rows", "token")
-    if rows != "token":
-        raise ClinbertError(
-            f"LayerClassifier tags tokens, but the rows of its tok2vec are of each {rows}:"
-            ' give "spacy_clinbert.NoteEncoder.v1" or another encoder of tokens'
-        )
+    require_tokens("LayerClassifier", tok2vec)
     output = Linear(nO, init_W=bert_init)
     head: Model[Floats2d, Floats2d] = chain(cast(Model[Floats2d, Floats2d], Dropout()), output)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, with_array(head))

@@ -138,7 +138,8 @@ def test_the_forms_give_the_same_patients(form: str, written: Path, few: list[Pa
 @pytest.mark.parametrize(
     "form, systems",
     [("mimic3", ["NDC"]), ("mimic4", ["NDC"]), ("omop", ["OMOP"])]
-    + [(form, ["RXNORM", "LOINC"]) for form in ("meds", "meds_03", "fhir", "synthea")],
+    + [("meds", ["MEDICATION", "LAB"]), ("meds_03", ["ATC", "LOINC"])]
+    + [(form, ["RXNORM", "LOINC"]) for form in ("fhir", "synthea")],
 )
 def test_drugs_and_measurements(form: str, systems: list[str], written: Path, few: list[Patient]) -> None:
     with reading():
@@ -148,13 +149,16 @@ def test_drugs_and_measurements(form: str, systems: list[str], written: Path, fe
         wanted = {given.drug.ndc for visit in visits for given in visit.drugs}
         assert set(events["code"]) == wanted
         return
-    names = {"A1c": ("4548-4", "3004410"), "metformin": ("6809", "1503297")}
-    position = form == "omop"
-    found = events.filter(pl.col("code") == names["A1c"][position])
+    a1c, metformin = {
+        "omop": ("3004410", "1503297"),
+        "meds": ("50852//%", "metformin//Administered"),
+        "meds_03": ("4548-4", "A10BA02"),
+    }.get(form, ("4548-4", "6809"))
+    found = events.filter(pl.col("code") == a1c)
     values = [m.value for p in few for v in p.visits for m in v.tests if m.test.loinc == "4548-4"]
     assert sorted(found["value"].round(1)) == sorted(values)
     given = [g.time for p in few for v in p.visits for g in v.drugs if g.drug.rxnorm == "6809"]
-    assert sorted(events.filter(pl.col("code") == names["metformin"][position])["available_at"]) == sorted(given)
+    assert sorted(events.filter(pl.col("code") == metformin)["available_at"]) == sorted(given)
 
 
 def test_traps_are_rejected_or_passed_over(tmp_path: Path) -> None:
@@ -262,8 +266,8 @@ def test_pairs_stand_as_they_were_planted(many: list[Patient]) -> None:
                 one, other = (first(patient, condition) for condition in mechanism.ordered)
                 assert one != other and (one < other) == order
             if gap is not None:
-                one, other = (patient.visits[first(patient, each)].admit.date() for each in mechanism.near)
-                assert (other - one).days > 0 and ((other - one).days <= 90) == gap
+                start, end = (patient.visits[first(patient, each)].admit.date() for each in mechanism.near)
+                assert (end - start).days > 0 and ((end - start).days <= 90) == gap
 
 
 def test_the_precursor_raises_the_risk_a_little(many: list[Patient]) -> None:

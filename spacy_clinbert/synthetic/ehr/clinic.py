@@ -8,13 +8,13 @@ from .conditions import (
     A1C,
     ACUTE,
     ATORVASTATIN,
-    BNP,
     CHRONIC,
     FUROSEMIDE,
     INSULIN,
     KIDNEY_DISEASE,
     LISINOPRIL,
     METFORMIN,
+    NT_PRO_BNP,
     OTHER_DIABETES,
     TYPE_2,
     Condition,
@@ -104,5 +104,5 @@ class Clinic:
             yield Measured(A1C, admit + timedelta(minutes=rng.randrange(5, 29)), value)
         failing = 0 < self.failing <= day
         if rng.random() < (NOTED if failing else 0.03):
-            value = float(round(max(150.0, rng.gauss(900, 300)) if failing else rng.uniform(10, 90)))
-            yield Measured(BNP, admit + timedelta(minutes=rng.randrange(5, 29)), value)
+            value = float(round(max(320.0, rng.gauss(2400, 900)) if failing else rng.uniform(20, 250)))
+            yield Measured(NT_PRO_BNP, admit + timedelta(minutes=rng.randrange(5, 29)), value)

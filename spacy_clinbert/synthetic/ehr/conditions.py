@@ -11,20 +11,22 @@ class Condition(NamedTuple):
 
 
 class Drug(NamedTuple):
-    """A drug: its name, ingredient in RxNorm, standard concept in OMOP, one of its packages in the NDC."""
+    """A drug: its name, code in the ATC, ingredient in RxNorm, standard concept in OMOP, a package in the NDC."""
 
     name: str
+    atc: str
     rxnorm: str
     omop: int
     ndc: str
 
 
 class Test(NamedTuple):
-    """A measurement: its name, unit, code in LOINC, standard concept in OMOP."""
+    """A measurement: its name, unit, code in LOINC, item of MIMIC's laboratory, standard concept in OMOP."""
 
     name: str
     unit: str
     loinc: str
+    item: str
     omop: int
 
 
@@ -102,13 +104,13 @@ ACUTE = {
     Condition("V7283", "Z01818"): 2.0,
 }
 
-METFORMIN = Drug("metformin", "6809", 1503297, "00093104801")
-INSULIN = Drug("insulin glargine", "274783", 1502905, "00088222033")
-FUROSEMIDE = Drug("furosemide", "4603", 956874, "00054429725")
-LISINOPRIL = Drug("lisinopril", "29046", 1308216, "00143126701")
-ATORVASTATIN = Drug("atorvastatin", "83367", 1545958, "00071015523")
-A1C = Test("Hemoglobin A1c/Hemoglobin.total in Blood", "%", "4548-4", 3004410)
-BNP = Test("Natriuretic peptide B [Mass/volume] in Serum or Plasma", "pg/mL", "30934-9", 3011960)
+METFORMIN = Drug("metformin", "A10BA02", "6809", 1503297, "00093104801")
+INSULIN = Drug("insulin glargine", "A10AE04", "274783", 1502905, "00088222033")
+FUROSEMIDE = Drug("furosemide", "C03CA01", "4603", 956874, "00054429725")
+LISINOPRIL = Drug("lisinopril", "C09AA03", "29046", 1308216, "00143126701")
+ATORVASTATIN = Drug("atorvastatin", "C10AA05", "83367", 1545958, "00071015523")
+A1C = Test("Hemoglobin A1c/Hemoglobin.total in Blood", "%", "4548-4", "50852", 3004410)
+NT_PRO_BNP = Test("Natriuretic peptide.B prohormone N-Terminal", "pg/mL", "33762-6", "50963", 3029187)
 
 CONDITIONS = sorted(
     {

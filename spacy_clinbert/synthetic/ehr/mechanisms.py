@@ -14,7 +14,7 @@ fibrillation 0.6; acute kidney failure within 90 days of pneumonia 0.6. Of all o
 Pancreatic cancer, from 45 years on: 0.02 without any; chronic pancreatitis 0.12; weight loss before thrombosis of the
 leg 0.6; jaundice within 90 days of pain in the stomach 0.6. Younger ones never get it.
 
-Any patient may have a pair (30 % have each), also those on whom it has no effect. The disease comes 60 to 240 days
+Any patient may have a pair (40 % have each), also those on whom it has no effect. The disease comes 60 to 240 days
 after the last visit of a pair. Of ten patients with heart failure nine have it coded at a second visit, 14 to 90
 days later.
 """
@@ -41,7 +41,7 @@ NEAR, FAR = (7, 85), (120, 400)
 # Days from the last cause to the disease.
 DELAY = (60, 240)
 # The share of patients who have a pair.
-PAIRED = 0.3
+PAIRED = 0.4
 # Within this part of the time that a patient is followed the first of a pair comes.
 WINDOW = (0.15, 0.5)
 

@@ -1,8 +1,9 @@
 """Synthetic patients as MEDS 0.4, and as 0.3 in the way of older exports.
 
-0.4 has microseconds, 32-bit numbers and a column `hadm_id`. 0.3, written as pandas leaves it, has nanoseconds, 64-bit
-numbers and no column of visits: a stay is from an admission to the next discharge. There are no ranks. Diagnoses bear
-the time of the discharge, in no order.
+0.4 has microseconds, 32-bit numbers, a column `hadm_id`, and drugs and measurements as MIMIC-IV has them. 0.3, written
+as pandas leaves it, has nanoseconds, 64-bit numbers and no column of visits: a stay is from an admission to the next
+discharge; drugs are in ATC, measurements in LOINC. There are no ranks. Diagnoses bear the time of the discharge, in no
+order.
 """
 
 import json
@@ -75,15 +76,15 @@ def _split(patient: Patient) -> str:
 
 def _write_shard(path: Path, patients: Iterable[Patient], schema: pa.Schema) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [row for patient in patients for row in _rows(patient)]
+    rows = [row for patient in patients for row in _rows(patient, "hadm_id" in schema.names)]
     columns = zip(*rows, strict=True)
     table = dict(zip(Row._fields, columns, strict=True))
     pq.write_table(pa.table({name: table[name] for name in schema.names}, schema), path)
 
 
-def _rows(patient: Patient) -> list[Row]:
+def _rows(patient: Patient, mimic: bool) -> list[Row]:
     """The rows of a patient: what does not change, then all else by time."""
-    timed = list(_timed(patient))
+    timed = list(_timed(patient, mimic))
     traps("meds", patient).shuffle(timed)
     return [
         Row(patient.number, None, f"GENDER//{patient.sex}"),
@@ -91,7 +92,7 @@ def _rows(patient: Patient) -> list[Row]:
     ]
 
 
-def _timed(patient: Patient) -> Iterator[Row]:
+def _timed(patient: Patient, mimic: bool) -> Iterator[Row]:
     number = patient.number
     yield Row(number, datetime.combine(patient.birth, time()), "MEDS_BIRTH")
     for visit in patient.visits:
@@ -101,8 +102,10 @@ def _timed(patient: Patient) -> Iterator[Row]:
         for code in visit.codes:
             yield Row(number, visit.discharge, f"DIAGNOSIS//ICD//{visit.version}//{code}", None, visit.number)
         for given in visit.drugs:
-            yield Row(number, given.time, f"RXNORM//{given.drug.rxnorm}", None, visit.number)
+            drug = f"MEDICATION//{given.drug.name}//Administered" if mimic else f"ATC//{given.drug.atc}"
+            yield Row(number, given.time, drug, None, visit.number)
         for test, when, value in visit.tests:
-            yield Row(number, when, f"LOINC//{test.loinc}", value, visit.number)
+            code = f"LAB//{test.item}//{test.unit}" if mimic else f"LOINC//{test.loinc}"
+            yield Row(number, when, code, value, visit.number)
     if patient.death:
         yield Row(number, patient.death, "MEDS_DEATH")
