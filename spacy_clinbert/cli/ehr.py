@@ -3,12 +3,14 @@
 import typer
 
 from .ehr_cohort import cohort
+from .ehr_evaluate import evaluate
 from .ehr_prepare import prepare
 from .ehr_pretrain import pretrain, recipes
+from .ehr_timeline import timeline
 from .overrides import TAKES_OVERRIDES
 
 ehr = typer.Typer(name="ehr", help="Med-BERT: coded visits, from a source to a trained model.", no_args_is_help=True)
-for command in (prepare, recipes):
+for command in (evaluate, prepare, recipes, timeline):
     ehr.command()(command)
 ehr.command(context_settings=TAKES_OVERRIDES)(pretrain)
 ehr.command(context_settings=TAKES_OVERRIDES)(cohort)

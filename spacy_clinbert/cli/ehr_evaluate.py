@@ -1,7 +1,7 @@
 """`clinbert ehr evaluate`: systems that predict an outcome, judged on the test patients of a cohort."""
 
 from pathlib import Path
-from typing import Annotated, List, Optional
+from typing import Annotated, Any, List, Mapping, Optional
 
 import typer
 
@@ -59,13 +59,21 @@ def evaluate(
         f"patients, {counts['with_outcome']:,} with the outcome, {share_title(metrics)} {counts['prevalence']:.2%}"
     )
     names = score_names(metrics)
-    rows = []
-    for name, system in metrics["systems"].items():
-        for group, scores in system["groups"].items():
-            cells = [f"{number(scores[score]['value'])} {_brackets(bounds(scores[score]))}".strip() for score in names]
-            rows.append((name, group, *cells))
-    header = ("system", "group", *(TITLES[name] for name in names))
-    typer.echo(table(rows, header=header, divider=True, aligns=("l", "l", *"r" * len(names)), max_col=40))
+    systems = {name: system["groups"] for name, system in metrics["systems"].items()}
+    rows = [(name, *(_cell(groups["all"][score]) for score in names)) for name, groups in systems.items()]
+    header = ("system", *(TITLES[name] for name in names))
+    typer.echo(table(rows, header=header, divider=True, aligns=("l", *"r" * len(names)), max_col=40))
+    rows = [
+        (
+            group,
+            count["patients"],
+            f"{count['prevalence']:.2%}",
+            *(_cell(one[group]["auroc"]) for one in systems.values()),
+        )
+        for group, count in metrics["groups"].items()
+    ]
+    header = ("group", "patients", share_title(metrics), *(f"AUROC {name}" for name in systems))
+    typer.echo(table(rows, header=header, divider=True, aligns=("l", *"r" * (2 + len(systems))), max_col=40))
     if metrics["differences"]:
         rows = [
             (row["system"], TITLES[row["score"]], signed(row["difference"]), bounds(row), number(row["detectable"]))
@@ -79,5 +87,8 @@ def evaluate(
     typer.echo(f"report: {output / REPORT}")
 
 
-def _brackets(interval: str) -> str:
-    return f"({interval})" if interval else ""
+def _cell(score: Mapping[str, Any]) -> str:
+    from ..ehr.evaluation_report import bounds, number
+
+    interval = bounds(score)
+    return f"{number(score['value'])} ({interval})" if interval else number(score["value"])

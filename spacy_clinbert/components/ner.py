@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from typing import Callable, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
 
 import numpy as np
 from spacy.language import Language
@@ -163,6 +163,14 @@ class ClinbertNer(Head):
                 # BILUO's last and unit tags are I and B here; a label that was not asked for is outside.
                 tags[token.i] = index.get({"L": "I", "U": "B"}.get(tag[0], tag[0]) + tag[1:], 0)
         return tags
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
+        """Score by the scorer, which learns where mentions say whether they are well formed.
+
+        examples (Iterable[Example]): predicted and gold Docs.
+        RETURNS (Dict[str, Any]): the scores.
+        """
+        return super().score(examples, spans_key=self.spans_key, **kwargs)
 
     def initialize(
         self,

@@ -29,8 +29,8 @@ class Explained(NamedTuple):
     """A prediction as a function of embeddings.
 
     log_odds (Callable[[Tensor], Tensor]): from embeddings of shape (n, places, width) to the log-odds, shape (n,).
-    embeddings (Tensor), baseline (Tensor): those of the patient, and of one of whose codes nothing is known but how many
-        there are and when; shape (places, width).
+    embeddings (Tensor), baseline (Tensor): those of the patient, and of one of whose codes nothing is known but
+        how many there are and when; shape (places, width).
     codes (ndarray): which code of the Doc each place is, -1 for none, shape (places,).
     """
 
@@ -141,9 +141,9 @@ class Reading(NamedTuple):
     """What any pipeline says of a patient.
 
     probability (float): of the label, as in `doc.cats`.
-    without (List[float]): by visit, the log-odds less those without the visit: above 0 for one that speaks for the label.
-    attention (Optional[ndarray]): by code, how a head weighs what it reads, NaN where it does not say it, shape (codes,);
-        None where it says nothing. A description, and no explanation (Jain and Wallace 2019, NAACL).
+    without (List[float]): by visit, the log-odds less those without it: above 0 for a visit that speaks for the label.
+    attention (Optional[ndarray]): by code, how a head weighs what it reads, NaN where it does not say it, shape
+        (codes,); None where it says nothing. A description, and no explanation (Jain and Wallace 2019, NAACL).
     """
 
     probability: float
@@ -249,7 +249,7 @@ class _Head(torch.autograd.Function):
         return xp2torch(head.ops.xp.concatenate(logits), device=rows.device)
 
     @staticmethod
-    def backward(ctx: Any, d_logits: torch.Tensor) -> Tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, d_logits: torch.Tensor) -> Tuple[torch.Tensor, None]:
         """The gradient of the rows."""
         d_rows = ctx.backprop([torch2xp(one[None].contiguous()) for one in d_logits])
         return torch.stack([xp2torch(one, device=d_logits.device) for one in d_rows]), None

@@ -30,7 +30,7 @@ from .labels import write_labels
 from .prepare import Extras, prepare
 from .prepare_settings import PrepareSettings
 from .prepared_folder import work_folder
-from .schemas import EVENTS, PATIENTS
+from .schemas import EVENTS
 from .sources import REJECTED as REJECTED_ROW
 from .sources import reading
 from .split import name_rule
@@ -115,12 +115,10 @@ def cohort_sequences(
     finding: "_Finding", folder: Path, settings: PrepareSettings, split_by: SplitBy, name: str
 ) -> EhrManifest:
     """Write the sequences of what was known of a cohort's patients, with their labels, into its folder."""
-    inputs = pl.scan_ipc(finding.parts("inputs"))
-    patients = pl.scan_ipc(finding.parts("patients"))
-    # Who dies is known later.
-    patients = patients.with_columns(pl.lit(None, PATIENTS["death"]).alias("death"))
+    inputs = pl.scan_parquet(finding.parts("inputs"))
+    patients = pl.scan_parquet(finding.parts("patients"))
     labels = pl.scan_parquet(finding.parts("labels")).select(
-        "subject_id", pl.col("boolean_value").alias(finding.task.label), "prediction_time"
+        "subject_id", pl.col("boolean_value").alias(finding.task.label)
     )
     roll_up = None if settings.roll_up == "full" else RollUp(cast(Level, settings.roll_up))
     extras = Extras(roll_up=roll_up, labels=labels, splits=split_by.splits, like=split_by.like)
@@ -168,7 +166,10 @@ class _Finding:
         return [self._path(kind, number) for number in self.numbers]
 
     def _path(self, kind: str, number: int) -> Path:
-        return self.work / f"{kind}-{number:06d}.{'parquet' if kind == 'labels' else 'arrow'}"
+        return self.work / f"{kind}-{number:06d}.parquet"
+
+    def _write(self, kind: str, number: int, table: pl.DataFrame) -> None:
+        table.write_parquet(self._path(kind, number), compression="lz4")
 
     def find_all(self, rejected: TextIO) -> list[Step]:
         """Ask the rules of all patients; list what is left out."""
@@ -189,19 +190,19 @@ class _Finding:
         bad = pl.concat([faults, rows.filter(pl.col("reason").is_not_null()).select(REJECTED_ROW.names())])
         rejected.write(bad.sort(bad.columns).write_ndjson())
         good = rows.filter(pl.col("reason").is_null()).select(EVENTS.names())
-        marker.mark(good).write_ipc(self._path("events", number))
-        patients.sort("subject_id").write_ipc(self._path("patients", number))
-        given.write_ipc(self._path("given", number))
+        self._write("events", number, marker.mark(good))
+        self._write("patients", number, patients.sort("subject_id"))
+        self._write("given", number, given)
 
     def _find(self, number: int, marker: SetMarker, rejected: TextIO) -> list[Step]:
-        events, patients, given = (pl.read_ipc(self._path(k, number)) for k in ("events", "patients", "given"))
+        events, patients, given = (pl.read_parquet(self._path(k, number)) for k in ("events", "patients", "given"))
         record = make_record(events, patients, self.task.visit_systems, self.settings)
         flow = self.task.find(record, marker, None if self.task.labels is None else given)
-        find_inputs(record, flow, self.settings.systems).write_ipc(self._path("inputs", number))
+        self._write("inputs", number, find_inputs(record, flow, self.settings.systems))
         for listed in (record.rejected, *flow.left_out):
             rejected.write(listed.sort(listed.columns).write_ndjson())
         labels = flow.people.sort("subject_id").select("subject_id", "prediction_time", boolean_value="label")
-        labels.write_parquet(self._path("labels", number))
+        self._write("labels", number, labels)
         return flow.steps
 
 

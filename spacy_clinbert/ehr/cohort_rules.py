@@ -20,13 +20,12 @@ _ID = "subject_id"
 def is_input() -> pl.Expr:
     """Whether an event, joined to its patient in the cohort, may be predicted from.
 
-    It is known at the prediction time, and its visit has ended by then, began before the one that carries the outcome,
-    and is not that one. A visit that goes on may carry the outcome, and how long it will take is not known.
+    It is known at the prediction time, and its visit has ended by then, and began before the one that carries the
+    outcome. A visit that goes on may carry the outcome, and how long it will take is not known.
     """
     known = pl.max_horizontal("available_at", "over") <= pl.col("prediction_time")
-    outside = pl.col("outcome_stay").is_null() | (pl.col("stay") != pl.col("outcome_stay"))
     earlier = pl.col("outcome_began").is_null() | (pl.col("began") < pl.col("outcome_began"))
-    return known & outside & earlier
+    return known & earlier
 
 
 def telling_sets(cohort: Cohort, design: Design) -> tuple[str, ...]:
@@ -109,7 +108,7 @@ def find_inputs(record: Record, flow: Flow, systems: Optional[Collection[str]]) 
     RETURNS (pl.DataFrame): EVENTS.
     """
     wanted = pl.lit(True) if systems is None else pl.col("system").is_in(list(systems))
-    index = flow.people.select(_ID, "prediction_time", "outcome_stay", "outcome_began")
+    index = flow.people.select(_ID, "prediction_time", "outcome_began")
     inputs = record.events.filter(wanted & ~pl.col(TELLING)).join(index, on=_ID).filter(is_input())
     flow.keep("a code to predict from", flow.people.join(inputs, on=_ID, how="semi", maintain_order="left"))
     return inputs.select(EVENTS.names())

@@ -155,7 +155,10 @@ def _scores(found: Resampled, patients: np.ndarray, probabilities: np.ndarray, t
     }
     if "brier" in found.names:
         errors = [calibration_error(one, truth) for one in probabilities]
-        scores["calibration_error"] = {"value": _number(np.mean(errors)), "draws": [_number(one) for one in errors]}
+        scores["calibration_error"] = {
+            "value": _number(float(np.mean(errors))),
+            "draws": [_number(one) for one in errors],
+        }
         scores["mean_probability"] = {"value": _number(probabilities.mean())}
     return scores
 
@@ -174,7 +177,7 @@ def _differences(found: Mapping[Any, Resampled], systems: Sequence[str]) -> List
 
 
 def _curve(probabilities: np.ndarray, truth: np.ndarray) -> List[Bin]:
-    return reliability(probabilities.ravel(), np.tile(truth, len(probabilities)))
+    return reliability(probabilities.ravel(), np.tile(truth, len(probabilities)), len(probabilities))
 
 
 def _number(value: float) -> Optional[float]:

@@ -1,6 +1,6 @@
 """Predictions in the form of meds-evaluation: a Parquet table for each draw of each system.
 
-`labels.write_predictions` writes them. A file `NAME.parquet` is of the system NAME, `NAME.3.parquet` its draw 3: one
+`labels.write_predictions` writes them. A file `SYSTEM.parquet` is of one system, `SYSTEM.3.parquet` its draw 3: one
 training with a seed, or with patients, of its own. Columns are those of meds-evaluation's `PredictionSchema`; more may
 stand beside them, and are not looked at.
 """
@@ -59,7 +59,8 @@ def read_all(paths: Sequence[Path], trained_on: Optional[str] = None) -> Dict[st
             for other in systems.setdefault(found.system, []):
                 if other.draw == found.draw:
                     raise ClinbertError(
-                        f"{other.path} and {file} are both draw {found.draw} of {found.system}: name each NAME.DRAW.parquet"
+                        f"{other.path} and {file} are both draw {found.draw} of {found.system}: name them "
+                        "SYSTEM.DRAW.parquet"
                     )
                 if other.trained_on != found.trained_on:
                     raise ClinbertError(

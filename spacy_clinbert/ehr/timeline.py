@@ -39,7 +39,9 @@ def find_patient(patients: Path, subject_id: str, nlp: Language, limit: int = 0)
                 patients / shard.name, columns=SEQUENCES.names, filters=[("subject_id", "=", subject_id)]
             ).to_pylist()
         except (OSError, pa.ArrowException):
-            raise ClinbertError(f"{patients / shard.name} is missing or damaged: prepare again with --replace") from None
+            raise ClinbertError(
+                f"{patients / shard.name} is missing or damaged: prepare again with --replace"
+            ) from None
         if found:
             return make_patient(found[0], codes, nlp.vocab, limit)
     raise ClinbertError(f"{patients} holds no patient {subject_id}: give the id of one of its patients")
@@ -50,8 +52,8 @@ def render_timeline(nlp: Language, doc: Doc, label: str, model: str) -> str:
 
     nlp (Language): the pipeline; model (str): its name.
     doc (Doc): the patient, with `clinbert_id` in `doc.user_data`; label (str): the label.
-    RETURNS (str): the page. Integrated gradients are there where `clinbert_textcat` stands on our encoder of codes; what
-        the prediction would be without each visit, always.
+    RETURNS (str): the page. Integrated gradients are there where `clinbert_textcat` stands on our encoder of codes;
+        what the prediction would be without each visit, always.
     RAISES (ClinbertError): if the patient has no codes, or the pipeline no such label.
     """
     if not len(doc):
@@ -88,7 +90,10 @@ def render_timeline(nlp: Language, doc: Doc, label: str, model: str) -> str:
     return render(
         "timeline.html",
         {"signed": lambda value: "–" if value is None else f"{value:+.3f}"},
-        doc={name: doc.user_data.get(key, "") for name, key in zip(("id", "birth", "sex", "first"), (ID, BIRTH, SEX, FIRST))},
+        doc={
+            name: doc.user_data.get(key, "")
+            for name, key in zip(("id", "birth", "sex", "first"), (ID, BIRTH, SEX, FIRST))
+        },
         label=label,
         model=model,
         reading=reading,

@@ -7,6 +7,7 @@ from typing import Any, Optional, Tuple
 from .figures import COLOURS
 from .reliability import Bin
 
+MARKERS = "os^D"
 # Panels of reliability in a row.
 COLUMNS = 4
 Score = Tuple[Optional[float], Optional[float], Optional[float]]
@@ -25,14 +26,15 @@ def draw_discrimination(scores: Mapping[str, Mapping[str, Score]], name: str, pa
     axes = figure.add_subplot(xlabel=f"{name}, 95 % interval")
     for number, (system, of_groups) in enumerate(scores.items()):
         shift = ((number + 0.5) / len(scores) - 0.5) * 0.7
-        style = {**_style(number), "label": _plain(system)}
+        colour, marker = _style(number)
+        label: Optional[str] = _plain(system)
         for place, group in enumerate(groups):
             value, low, high = of_groups[group]
             if value is not None:
-                axes.plot([value], [place + shift], marker="o", markersize=4, linestyle="", **style)
-                style.pop("label", None)
+                axes.plot([value], [place + shift], marker, color=colour, markersize=4, label=label)
+                label = None
             if low is not None and high is not None:
-                axes.plot([low, high], [place + shift] * 2, linewidth=1.2, **{**style, "label": None})
+                axes.plot([low, high], [place + shift] * 2, color=colour, linewidth=1.2)
     axes.set_yticks(range(len(groups)), groups, parse_math=False)
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.spines[["top", "right"]].set_visible(False)
@@ -58,17 +60,18 @@ def draw_reliability(curves: Mapping[str, Mapping[str, Sequence[Bin]]], path: Pa
         axes.plot([0, end], [0, end], color="0.7", linewidth=1, linestyle="--")
         for number, (system, found) in enumerate(systems.items()):
             expected, observed = [one.expected for one in found], [one.observed for one in found]
-            style = _style(number)
-            axes.vlines(expected, [one.low for one in found], [one.high for one in found], alpha=0.35, **style)
-            axes.plot(expected, observed, marker="o", markersize=3, linewidth=1, label=_plain(system), **style)
+            colour, marker = _style(number)
+            axes.vlines(expected, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.35)
+            axes.plot(expected, observed, f"{marker}-", color=colour, markersize=3, linewidth=1, label=_plain(system))
         axes.set_xlim(0, end)
         axes.set_ylim(0, end)
         axes.spines[["top", "right"]].set_visible(False)
     _save(figure, axes, path)
 
 
-def _style(number: int) -> Mapping[str, Any]:
-    return {"color": COLOURS[number % len(COLOURS)]}
+def _style(number: int) -> Tuple[str, str]:
+    """The colour and the marker of a system."""
+    return COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
 
 
 def _plain(name: str) -> str:

@@ -28,8 +28,9 @@ class Resampled(NamedTuple):
 
     def interval(self) -> np.ndarray:
         """95 % percentile intervals, shape (2, scores), over resamples in which a score is defined; NaN where it is not
-        defined for the rows as they are, or in no resample."""
-        return _interval(self.values, self.points.mean(axis=0))
+        defined for the rows as they are, or the same in all resamples, as an AUROC of 1: they say nothing of others."""
+        bounds = _interval(self.values, self.points.mean(axis=0))
+        return np.where(bounds[0] == bounds[1], np.nan, bounds)
 
 
 class Contrast(NamedTuple):

@@ -23,17 +23,19 @@ class Bin(NamedTuple):
     high: float
 
 
-def reliability(probabilities: np.ndarray, truth: np.ndarray) -> List[Bin]:
+def reliability(probabilities: np.ndarray, truth: np.ndarray, copies: int = 1) -> List[Bin]:
     """Divide rows by their probabilities.
 
     probabilities (ndarray): shape (rows,); truth (ndarray): 1 or 0, same shape.
+    copies (int): how often each patient is among the rows, as with several draws; intervals do not narrow by it.
     RETURNS (List[Bin]): at most `BINS`, each of as many rows as can be; rows of one probability are never torn apart,
         so that the order of the rows is of no matter.
     """
     bins = _bins(probabilities)
     rows = np.bincount(bins, minlength=BINS)
     expected, observed = (np.bincount(bins, weights=values, minlength=BINS) for values in (probabilities, truth))
-    return [_make_bin(n, p / n, y / n) for n, p, y in zip(rows.tolist(), expected.tolist(), observed.tolist()) if n]
+    found = zip(rows.tolist(), expected.tolist(), observed.tolist())
+    return [_make_bin(n, p / n, y / n, n / copies) for n, p, y in found if n]
 
 
 def calibration_error(probabilities: np.ndarray, truth: np.ndarray) -> float:
@@ -57,7 +59,7 @@ def _bins(probabilities: np.ndarray) -> np.ndarray:
     return (middles[which] * BINS / max(len(probabilities), 1)).astype(int)
 
 
-def _make_bin(rows: int, expected: float, observed: float) -> Bin:
-    middle = (observed + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
-    half = Z * np.sqrt(observed * (1 - observed) / rows + (Z / (2 * rows)) ** 2) / (1 + Z**2 / rows)
+def _make_bin(rows: int, expected: float, observed: float, patients: float) -> Bin:
+    middle = (observed + Z**2 / (2 * patients)) / (1 + Z**2 / patients)
+    half = Z * np.sqrt(observed * (1 - observed) / patients + (Z / (2 * patients)) ** 2) / (1 + Z**2 / patients)
     return Bin(rows, expected, observed, max(0.0, float(middle - half)), min(1.0, float(middle + half)))

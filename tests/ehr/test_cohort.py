@@ -159,7 +159,7 @@ def test_the_landmark_asks_the_same_of_all(tmp_path):
         **dict.fromkeys(("followed", "dead", "late", "type 1 later"), (index, False)),
     }
     assert report.prevalence == 1 / 5 and not report.bias
-    assert {name: codes for name, codes in inputs(tmp_path / "out").items()}["type 1 later"] == ["E119", "E119"]
+    assert inputs(tmp_path / "out")["type 1 later"] == ["E119", "E119"]
 
 
 def test_pancreatic_cancer(tmp_path):
@@ -203,8 +203,8 @@ def test_a_diagnosis_in_the_next_visit(tmp_path, visit, expected):
 
 def test_labels_ride_with_the_sequences_and_the_splits_are_those_of_pretraining(tmp_path):
     days = [("2020-01-01", "A1 B1 C1"), ("2020-03-01", "D1")]
-    events = [row for number in range(200) for row in visits(f"p{number}", *days)]
-    events += [row for number in range(0, 200, 3) for row in visits(f"p{number}", ("2020-03-01", "O1"))]
+    events = [row for number in range(100) for row in visits(f"p{number}", *days)]
+    events += [row for number in range(0, 100, 3) for row in visits(f"p{number}", ("2020-03-01", "O1"))]
     run(tmp_path / "patients", events, shares=(7, 1, 2))
     report = make(
         *(tmp_path / "cohort", events),
@@ -229,16 +229,15 @@ def test_labels_ride_with_the_sequences_and_the_splits_are_those_of_pretraining(
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path, monkeypatch):
-    events = [row for number in range(40) for name in DHF for row in visits(f"{name} {number}", *DHF[name])]
-    people = [patient(f"{name} {number}", "1950-06-01") for number in range(40) for name in DHF]
+    events = [row for number in range(20) for name in DHF for row in visits(f"{name} {number}", *DHF[name])]
+    people = [patient(f"{name} {number}", "1950-06-01") for number in range(20) for name in DHF]
     make(tmp_path / "one", events, people, cohort=read_cohort("dhf"))
     random.Random(1).shuffle(events)
     make(tmp_path / "two", events, people, cohort=read_cohort("dhf"))
     for path in sorted((tmp_path / "one").iterdir()):
-        if path.name not in ("rejected.jsonl",):
-            assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
     # In many small portions the patients are the same.
-    monkeypatch.setattr(buckets, "PORTION_ROWS", 20)
+    monkeypatch.setattr(buckets, "PORTION_ROWS", 60)
     monkeypatch.setattr(buckets, "RUN_ROWS", 100)
     make(tmp_path / "small", events, people, cohort=read_cohort("dhf"))
     assert labels(tmp_path / "small") == labels(tmp_path / "one")

@@ -109,9 +109,7 @@ def test_aces_knows_one_time_of_a_visit(tmp_path):
 
 
 def test_aces_counts_codes_where_we_count_encounters(tmp_path):
-    twice = TASK.replace('has: {disease: "(None, 0)"}', 'has: {disease: "(None, 0)"}').replace(
-        'has: {outcome: "(None, 0)"}', 'has: {outcome: "(None, 0)", disease: "(2, None)"}'
-    )
+    twice = TASK.replace('has: {outcome: "(None, 0)"}', 'has: {outcome: "(None, 0)", disease: "(2, None)"}')
     events = [event("p", "1", "2020-01-01", "2020-01-02", code) for code in ("A1", "A2")]
     marker, record = record_of(events)
     # At least two disease codes, in one encounter.

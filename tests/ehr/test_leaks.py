@@ -40,6 +40,10 @@ LATER = event("p", "3", "2021-09-01", "2021-09-02", "LATER")
         pytest.param(event("p", None, "2020-02-01", "2020-02-01", "CLAIM"), id="a code outside visits on that day"),
         pytest.param(event("p", "2c", "2020-02-03", "2020-02-04", "NESTED"), id="a visit within the outcome's"),
         pytest.param(LATER, id="a code after the outcome"),
+        pytest.param(
+            {**event("p", "1", "2020-01-01", "2020-01-03", "LATE"), "available_at": datetime(2020, 2, 5)},
+            id="a result of an earlier visit that is known later",
+        ),
     ],
 )
 def test_a_leak_does_not_reach_the_inputs(tmp_path, design, planted):
