@@ -38,7 +38,8 @@ def contents(folder: Path) -> dict[str, bytes | str]:
         if path.name == "metrics.json":
             metrics = json.loads(path.read_text(encoding="utf-8"))
             metrics["settings"].pop("paths")
-            found[path.name] = json.dumps({key: value for key, value in metrics.items() if key not in OF_A_CALL})
+            kept = {key: value for key, value in metrics.items() if key not in OF_A_CALL}
+            found[path.name] = json.dumps(kept, sort_keys=True)
         # TensorBoard's events are named and stamped by the time.
         elif path.is_file() and "tensorboard" not in path.parts:
             found[str(path.relative_to(folder))] = path.read_bytes()

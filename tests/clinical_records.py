@@ -4,6 +4,7 @@ from typing import Sequence
 
 from spacy.language import Language
 from spacy.training import Example
+from thinc.api import Optimizer
 
 from spacy_clinbert.corpora.docs import make_doc
 from spacy_clinbert.corpora.i2b2_2010 import FORMAT
@@ -51,3 +52,16 @@ def make_examples(nlp: Language, records: Sequence[Record], carry: Sequence[str]
             carry_over(gold, bare, what, record.id)
         examples.append(Example(bare, gold))
     return examples
+
+
+def step(nlp: Language, examples: list[Example], sgd: Optimizer, exclude: Sequence[str] = ()) -> dict[str, float]:
+    """An update as `spacy train` makes it: the encoder's weights move once all heads have given their gradients.
+
+    `nlp.update(examples, sgd=sgd)` moves them one batch later (explosion/spaCy pull request 12136).
+    """
+    losses: dict[str, float] = {}
+    nlp.update(examples, sgd=False, losses=losses, exclude=exclude)
+    for name, pipe in nlp.pipeline:
+        if name not in exclude and hasattr(pipe, "finish_update"):
+            pipe.finish_update(sgd)
+    return losses

@@ -20,13 +20,23 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="Coded visits: a file or a folder.")],
     out: Annotated[Path, typer.Argument(help="Folder for shards, codes.json, rejected.jsonl and manifest.json.")],
     form: Annotated[
-        Optional[str], typer.Option("--format", help="Form of the source.", show_default="by its files")
+        Optional[str],
+        typer.Option(
+            "--format",
+            help="Form of the source: medbert (its own table), mimic3, mimic4, omop, meds, fhir (ndjson), synpuf or "
+            "synthea.",
+            show_default="by its files",
+        ),
     ] = None,
     mode: Annotated[
         Mode, typer.Option(help="original: exactly the records of Med-BERT's own program, from its own table.")
     ] = Mode.default,
     systems: Annotated[
-        Optional[str], typer.Option(help="Code systems, commas between; all for all.", show_default="diagnoses")
+        Optional[str],
+        typer.Option(
+            help="Code systems, commas between, such as ICD10CM,RXNORM or the source's own; all for all.",
+            show_default="ICD9CM,ICD10CM",
+        ),
     ] = None,
     min_codes: Annotated[int, typer.Option(help="Leave out patients with fewer different codes.")] = 3,
     min_count: Annotated[int, typer.Option(help="Codes of fewer training patients are unknown.")] = 2,
@@ -66,7 +76,7 @@ def prepare(
     given: Dict[str, Any] = {"min_codes": min_codes, "min_count": min_count, "shares": _shares(shares)}
     given["tolerance_days"] = tolerance_days
     if systems is not None:
-        given["systems"] = None if systems == "all" else tuple(systems.split(","))
+        given["systems"] = None if systems == "all" else tuple(each.strip() for each in systems.split(","))
     settings = _check(PrepareSettings, given)
     if mode is Mode.original:
         if form or splits or like or settings != PrepareSettings():

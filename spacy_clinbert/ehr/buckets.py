@@ -56,7 +56,7 @@ class Buckets:
     def fill(self, table: pl.LazyFrame) -> "Buckets":
         """Read a table, which has a `subject_id`, into the buckets, as a stream."""
         self._add(pl.DataFrame(schema=table.collect_schema()))
-        for batch in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=False):
+        for batch in table.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
             self._add(batch)
             if sum(frame.height for frame in self._waiting) >= RUN_ROWS:
                 self._flush()
@@ -84,8 +84,10 @@ class Buckets:
         batch = ordered.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks().to_batches()[0]
         self._runs.append(self._folder / f"{len(self._runs):06d}.arrow")
         with pa.ipc.new_file(str(self._runs[-1]), batch.schema, options=_LZ4) as run:
+            # Of an empty slice Arrow would write the offsets of all strings.
+            empty = batch.take(pa.array([], pa.int64()))
             for start, count in zip((np.cumsum(counts) - counts).tolist(), counts.tolist(), strict=True):
-                run.write_batch(batch.slice(start, count))
+                run.write_batch(batch.slice(start, count) if count else empty)
 
     def read(self, portion: Portion) -> pl.DataFrame:
         """Read the rows of some patients.

@@ -1,6 +1,7 @@
 """The vocabulary of codes: keys `SYSTEM/CODE` by id, the most frequent first."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Tuple
@@ -60,6 +61,11 @@ def choose_codes(keys: Sequence[str], counts: np.ndarray, min_count: int) -> lis
     RETURNS (list[str]): the special tokens, then the keys from the most frequent on, equal ones by their strings.
     """
     kept = [place for place, count in enumerate(counts.tolist()) if count >= min_count]
+    if not kept:
+        logging.getLogger("spacy_clinbert").warning(
+            "no code has %d training patients, so all are unknown: prepare more patients, or take a smaller min_count",
+            min_count,
+        )
     return [*SPECIALS, *(keys[place] for place in sorted(kept, key=lambda place: (-counts[place], keys[place])))]
 
 

@@ -10,7 +10,6 @@ from .cohort_flow import Flow
 from .cohort_settings import Landmark, Paper
 from .cohort_visits import Record
 
-INDEX = ["label", "prediction_time", "index_began", "outcome_stay", "outcome_began"]
 _ID = "subject_id"
 
 
@@ -43,7 +42,7 @@ def index_paper(flow: Flow, record: Record, outcome: pl.Expr, design: Paper) -> 
         *flow.people.columns, label=label, outcome_stay=stay, outcome_began=began, index_began=began
     )
     visits = design.outcome_visits
-    step = "the outcome never, or at all" if visits == 1 else f"the outcome never, or in at least {visits} visits"
+    step = "a case or a control" if visits == 1 else f"the outcome never, or in at least {visits} visits"
     flow.keep(step, kept.with_columns(prediction_time="index_began"))
 
 

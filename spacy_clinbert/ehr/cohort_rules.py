@@ -40,7 +40,7 @@ def apply_rules(cohort: Cohort, design: Design, record: Record, marker: SetMarke
     cohort (Cohort), design (Design): what is asked.
     record (Record): of some patients; marker (SetMarker): which marked its events.
     present (Collection[str]): the sets of which the source has any code.
-    RETURNS (Flow): with the patients of the cohort, and `cohort_index.INDEX` of each.
+    RETURNS (Flow): with the patients of the cohort, and of each what `cohort_index` says.
     """
     flow = Flow(record.people)
     visited = record.visits.select(pl.col(_ID).unique())

@@ -17,11 +17,6 @@ from .schemas import DIAGNOSES
 
 # The label of a task from elsewhere.
 LABEL = "boolean_value"
-_UNKNOWN = {
-    "index_began": pl.Datetime("us"),
-    "outcome_stay": pl.String(),
-    "outcome_began": pl.Datetime("us"),
-}
 
 
 class Task(Protocol):
@@ -54,7 +49,7 @@ class Task(Protocol):
 
         record (Record): of some patients; marker (SetMarker): which has met all events of the source.
         labels (pl.DataFrame | None): of these patients.
-        RETURNS (Flow): with the patients of the cohort, and `cohort_index.INDEX` of each.
+        RETURNS (Flow): with the patients of the cohort, and of each what `cohort_index` says.
         """
 
 
@@ -116,8 +111,9 @@ def label_people(record: Record, labels: pl.DataFrame) -> Flow:
     """
     whole = labels.drop_nulls().sort("subject_id", "prediction_time", LABEL)
     first = whole.unique("subject_id", keep="first", maintain_order=True)
-    columns = [pl.lit(None, kind).alias(name) for name, kind in _UNKNOWN.items()]
-    chosen = first.select("subject_id", "prediction_time", *columns, label=LABEL)
+    # Labels do not say which visit carries the outcome: one that has not ended may.
+    unknown = pl.lit(None, pl.Datetime("us")).alias("outcome_began")
+    chosen = first.select("subject_id", "prediction_time", unknown, label=LABEL)
     flow = Flow(record.people)
     flow.keep("a label", record.people.join(chosen, on="subject_id", maintain_order="left"))
     lost = {

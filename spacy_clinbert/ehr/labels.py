@@ -5,11 +5,13 @@ Both want whole numbers as ids; where a source has others, ids are strings, and 
 """
 
 from pathlib import Path
+from typing import Optional
 
 import polars as pl
 
 from ..errors import ClinbertError
 from ..output import whole_files
+from .predictions import TRAINED_ON
 
 # MEDS 0.4; of the four values a task has one.
 LABELS = pl.Schema(
@@ -72,13 +74,14 @@ def write_labels(parts: list[Path], path: Path) -> bool:
     return numbers
 
 
-def write_predictions(labels: Path, probabilities: pl.DataFrame, path: Path) -> None:
+def write_predictions(labels: Path, probabilities: pl.DataFrame, path: Path, trained_on: Optional[str] = None) -> None:
     """Write predictions in the form of meds-evaluation.
 
     labels (Path): labels.parquet of a cohort.
     probabilities (pl.DataFrame): subject_id, a string, and predicted_boolean_probability; some patients, such as those
         of the test split.
     path (Path): Parquet file to write: subject_id, prediction_time, boolean_value, predicted_boolean_probability.
+    trained_on (str | None): the source of the training patients, for the file's metadata.
     RAISES (ClinbertError): for a patient without label, or predicted twice; then nothing is written.
     """
     known = pl.scan_parquet(labels).select(NEEDED)
@@ -94,4 +97,5 @@ def write_predictions(labels: Path, probabilities: pl.DataFrame, path: Path) -> 
             f"patient {wrong['subject_id'][0]} has no label in {labels}, or two predictions: give one for each label"
         )
     with whole_files(path) as (temporary,):
-        found.select(*NEEDED, "predicted_boolean_probability").write_parquet(temporary)
+        table = found.select(*NEEDED, "predicted_boolean_probability")
+        table.write_parquet(temporary, metadata={TRAINED_ON: trained_on} if trained_on else None)

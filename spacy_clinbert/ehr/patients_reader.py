@@ -8,7 +8,7 @@ limit = 64
 """
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Literal, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Literal, Optional, Union
 
 from spacy.language import Language
 from spacy.training import Example
@@ -16,7 +16,8 @@ from spacy.util import registry
 
 from ..errors import ClinbertError
 
-Reader = Callable[[Language], Iterator[Example]]
+if TYPE_CHECKING:
+    from ..pretraining.manifest import Shard
 
 # Patients in the memory at once, as rows.
 BATCH = 1000
@@ -24,42 +25,68 @@ BATCH = 1000
 
 @registry.readers("spacy_clinbert.Patients.v1")
 def make_patients_reader(
-    path: Path,
+    path: Union[str, Path],
     split: Literal["train", "valid", "test"],
     labels: Optional[List[str]] = None,
     limit: int = 0,
-) -> Reader:
+) -> "PatientsReader":
     """Make a reader of prepared patients, straight from their shards.
 
     Unlike spaCy's own corpora, it gives predicted Docs with visits, ranks and days: no rule could find them again.
 
-    path (Path): a folder that `clinbert ehr prepare` or `clinbert ehr cohort` wrote.
+    path (Union[str, Path]): a folder that `clinbert ehr prepare` or `clinbert ehr cohort` wrote.
     split (str): "train", "valid" or "test".
     labels (Optional[List[str]]): columns of labels; None for all. Each is a category, its value from 0 to 1; where it
         is null, the patient is not asked for it.
     limit (int): codes of a patient, the latest; 0 for all. Rasmy et al. 2021 fine-tuned on 64.
-    RETURNS (Reader): gives an Example for each patient. It raises a ClinbertError if the folder is not whole, the split
-        is empty or a column is not there or holds no numbers.
+    RETURNS (PatientsReader): gives an Example for each patient.
+    """
+    return PatientsReader(Path(path), split, labels, limit)
+
+
+class PatientsReader:
+    """Reads prepared patients; `len` counts them without reading any.
+
+    path (Path), split (str), labels (Optional[List[str]]), limit (int): see `make_patients_reader`.
     """
 
-    def read_examples(nlp: Language) -> Iterator[Example]:
+    def __init__(self, path: Path, split: str, labels: Optional[List[str]], limit: int) -> None:
+        self.path, self.split, self.labels, self.limit = path, split, labels, limit
+
+    def __len__(self) -> int:
+        return sum(shard.rows for shard in self._shards())
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """Read the patients.
+
+        nlp (Language): the pipeline they are for.
+        YIELDS (Example): predicted and gold Doc of a patient.
+        RAISES (ClinbertError): if the folder is not whole, the split is empty, or a column is not there or holds no
+            numbers.
+        """
         # Not at import: spaCy imports this module at every start.
         from .code_vocabulary import read_codes
         from .docs import make_patient
-        from .ehr_manifest import CODES, read_manifest
+        from .ehr_manifest import CODES
 
-        shards = read_manifest(path).split(split)
-        if not shards:
-            raise ClinbertError(f"{path} has no patients for {split}: prepare more patients, or with other shares")
-        codes = read_codes(path / CODES)
+        shards = self._shards()
+        codes = read_codes(self.path / CODES)
         for shard in shards:
-            for row in _rows(path / shard.name, labels):
-                doc = make_patient(row, codes, nlp.vocab, limit)
+            for row in _rows(self.path / shard.name, self.labels):
+                doc = make_patient(row, codes, nlp.vocab, self.limit)
                 gold = doc.copy()
                 gold.cats = row["cats"]
                 yield Example(doc, gold)
 
-    return read_examples
+    def _shards(self) -> "List[Shard]":
+        from .ehr_manifest import read_manifest
+
+        shards = read_manifest(self.path).split(self.split)
+        if not shards:
+            raise ClinbertError(
+                f"{self.path} has no patients for {self.split}: prepare more patients, or with other shares"
+            )
+        return shards
 
 
 def _rows(shard: Path, labels: Optional[List[str]]) -> Iterator[Dict[str, Any]]:

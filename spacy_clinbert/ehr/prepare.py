@@ -25,7 +25,7 @@ from .event_tables import NEEDED, Preparable
 from .people import find_people
 from .prepare_settings import PrepareSettings
 from .prepared_folder import find_earlier, new_folder, work_folder
-from .schemas import UNK
+from .schemas import SYSTEMS, UNK
 from .sequences import make_sequences
 from .shards import ShardWriter
 from .sources import REJECTED as REJECTED_ROW
@@ -88,10 +88,11 @@ def prepare(
             book = CodeBook()
             with (folder / REJECTED).open("w", encoding="utf-8") as rejected:
                 counts = job.order_all(book, rejected)
+            _check_systems(settings.systems, book)
             if not job.rows:
                 raise ClinbertError(
                     f"of {counts['patients with codes']} patients with codes none is left: check what the source holds,"
-                    f" or take a smaller min_codes than {settings.min_codes}"
+                    f" take other systems, or a smaller min_codes than {settings.min_codes}"
                 )
             if vocabulary is None:
                 vocabulary = choose_codes(book.keys, book.counts, settings.min_count)
@@ -104,6 +105,16 @@ def prepare(
             manifest = plan.model_copy(update=update)
             write_manifest(manifest, folder)
         return manifest
+
+
+def _check_systems(systems: Optional[tuple[str, ...]], book: CodeBook) -> None:
+    """A system that is neither ours nor the source's is a misspelling."""
+    unknown = set(systems or ()) - set(SYSTEMS) - {key.partition("/")[0] for key in book.keys}
+    if unknown:
+        raise ClinbertError(
+            f"there is no event of the code system {min(unknown)}: name it as the source does, or one of"
+            f" {', '.join(SYSTEMS)}"
+        )
 
 
 def _vocabulary_of(like: Path, rule: str) -> list[str]:

@@ -97,6 +97,11 @@ def read_vocabulary(settings: CodeSettings) -> CodeVocabulary:
         raise ClinbertError(
             f"{settings.paths.sequences} was not prepared for style = {settings.model.style!r}: prepare it in {asked}"
         )
+    if len(vocabulary) == vocabulary.first_code:
+        raise ClinbertError(
+            f"{settings.paths.sequences} has no code in its vocabulary: prepare more patients, or take a smaller"
+            " min_count"
+        )
     if path and not vocabulary.ancestors:
         raise ClinbertError(f"{path} has no ancestor of a code of {settings.paths.sequences}: give its own hierarchy")
     return vocabulary

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .filters import few_codes, find_impossible
 from .prepare_settings import PrepareSettings
@@ -55,7 +56,7 @@ def make_sequences(events: pl.DataFrame, people: pl.DataFrame, settings: Prepare
     )
     judged = find_impossible(visits.join(people.select("subject", "birth", "death"), on="subject"), settings)
     visits = judged.filter(pl.col("reason").is_null()).drop("reason", "birth", "death")
-    visits = visits.sort("subject", "admit", "discharge", "visit_id", "stay", nulls_last=True).with_row_index("visit")
+    visits = visits.sort("subject", "admit", "discharge", "stay").with_row_index("visit")
     placed = rows.select("stay", "code", "order").join(visits.select("stay", "visit"), on="stay")
     codes = _order(*(placed[name].to_numpy() for name in ("visit", "code", "order")))
 
@@ -83,11 +84,15 @@ def make_sequences(events: pl.DataFrame, people: pl.DataFrame, settings: Prepare
 
 
 def _name_visits(rows: pl.DataFrame) -> pl.Series:
-    """A number for each visit of each patient; without an id, for each day. Strings would be slower to group by."""
-    encoded = rows["visit_id"].to_arrow().dictionary_encode()
+    """A number for each visit of each patient, in the order of the ids; without an id, for each day, behind them.
+
+    Strings would be slower to group and to sort by.
+    """
+    encoded = rows["visit_id"].fill_null("").to_arrow().dictionary_encode()
+    places = np.argsort(pc.array_sort_indices(encoded.dictionary).to_numpy())
     days = rows["admit"].dt.date().to_physical().cast(pl.Int64)
-    days = (days - days.min()).fill_null(2**31) + len(encoded.dictionary)
-    visits = pl.Series(encoded.indices).cast(pl.Int64).zip_with(rows["visit_id"].is_not_null(), days)
+    days = (days - days.min()).fill_null(2**31) + len(places)
+    visits = pl.Series(places[encoded.indices.to_numpy()]).zip_with(rows["visit_id"].is_not_null(), days)
     return (rows["subject"].cast(pl.Int64) * 2**33 + visits).alias("stay")
 
 

@@ -12,6 +12,7 @@ from ..errors import ClinbertError
 from .batches import MicroBatch, Sequences, first_places, lay_out
 from .passes import check_range, find_length, find_shim, make_encoder, require_cls
 from .transformer_shim import RunSettings, TransformerShim
+from .wordpieces import has_text
 
 KIND = "NotePairs"
 
@@ -103,7 +104,7 @@ class PairLayout:
         """The wordpieces of both texts, whole."""
         assert shim.pieces is not None
         for key in (self.premise_key, self.hypothesis_key):
-            if key not in doc.spans and doc.text.strip():
+            if key not in doc.spans and any(has_text(token.text) for token in doc):
                 raise ClinbertError(
                     f'{KIND}: a Doc has no doc.spans["{key}"]: make it with make_pair, and read a corpus with '
                     f'spacy_clinbert.Corpus.v1 and carry = ["spans:{self.premise_key}", "spans:{self.hypothesis_key}"]'

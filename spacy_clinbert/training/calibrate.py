@@ -12,6 +12,8 @@ from spacy.training import Corpus, Example
 
 from ..components.label_groups import gold_values
 from ..components.textcat import ClinbertTextcat
+from ..ehr.patients_half import NAME as PATIENTS
+from ..ehr.patients_half import make_patients_half
 from ..errors import ClinbertError
 from ..evaluation.calibration import Calibration, calibration
 from ..models.window_probabilities import LabelGroup, read_probabilities
@@ -41,7 +43,7 @@ def calibrate(nlp: Language, dev: Path) -> List[GroupCalibration]:
     ICML), and set it. The order of labels of one row does not change; where windows are aggregated, it can.
 
     nlp (Language): the pipeline; changed.
-    dev (Path): the development set of its training.
+    dev (Path): the development set of its training; of patients, the cohort.
     RETURNS (List[GroupCalibration]): what was fitted; groups of which nothing is judged are left as they are.
     RAISES (ClinbertError): if the pipeline has no such component, if early stopping saw all of the development set, or
         if nothing in it is judged.
@@ -89,13 +91,15 @@ def unseen(nlp: Language, dev: Path) -> Iterator[Example]:
     """Read the documents by which training did not choose its best pipeline.
 
     nlp (Language): the pipeline, whose config tells what it was.
-    dev (Path): the development set.
+    dev (Path): the development set; of patients, the cohort.
     RETURNS (Iterator[Example]): the half for calibration where training read the other; all where it read none.
     RAISES (ClinbertError): if training read all of its development set.
     """
     reader = nlp.config.interpolate()["corpora"]["dev"]
     if reader.get("@readers") == NAME and reader.get("half") == EARLY_STOPPING:
         return make_dev_half(dev, CALIBRATION)(nlp)
+    if reader.get("@readers") == PATIENTS and reader.get("half") == EARLY_STOPPING:
+        return make_patients_half(dev, CALIBRATION, reader.get("limit", 0))(nlp)
     if reader.get("path") is None and reader.get("@readers") == "spacy.Corpus.v1":
         return iter(Corpus(dev)(nlp))
     raise ClinbertError(

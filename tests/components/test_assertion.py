@@ -206,20 +206,6 @@ def test_entities_at_both_ends_of_a_doc_over_a_sentence_bound_and_with_a_line_en
     assert found(trained(whole))[0][1] in ("absent", "present")
 
 
-def test_batches_and_workers_change_nothing(trained):
-    texts = [(text, [words for words, _ in mentions]) for text, mentions in TEXTS] * 3 + [("fever", []), ("", [])]
-
-    def scores(**settings):
-        docs = trained.pipe([given_ents(trained, text, *words) for text, words in texts], **settings)
-        return [[(ent._.clinbert_assertion, ent._.clinbert_assertion_score) for ent in doc.ents] for doc in docs]
-
-    alone = scores(batch_size=1)
-    for settings in ({"batch_size": 3}, {"batch_size": 100}, {"batch_size": 2, "n_process": 2}):
-        for one, other in zip(alone, scores(**settings), strict=True):
-            assert [name for name, _ in one] == [name for name, _ in other]
-            assert [score for _, score in one] == pytest.approx([score for _, score in other], abs=1e-4)
-
-
 def test_a_saved_pipeline_needs_no_source_folder_and_goes_on_training(tmp_path, tiny_bert):
     folder = shutil.copytree(tiny_bert, tmp_path / "encoder")
     nlp = make_pipeline(bert(folder), ent_labels=["problem"])

@@ -82,15 +82,6 @@ def test_it_learns_and_is_scored(trained):
     assert scores["cats_micro_f"] > 0.9 and scores["cats_macro_f"] > 0.9
 
 
-def test_pairs_go_through_pipe_alone_or_together_with_the_same_scores(trained):
-    docs = lambda: [make_gold(trained, i) for i in range(7)]  # noqa: E731
-    alone = rows([trained(doc) for doc in docs()])
-    np.testing.assert_allclose(alone.sum(axis=1), 1.0, atol=1e-5)
-    for size in (2, 7):
-        np.testing.assert_allclose(rows(trained.pipe(docs(), batch_size=size)), alone, atol=1e-4)
-    np.testing.assert_allclose(rows(trained.pipe(docs(), batch_size=2, n_process=2)), alone, atol=1e-4)
-
-
 def test_make_pair_keeps_both_texts_and_their_tokens(trained):
     doc = make_pair(trained, "BP 120/80. ", " He's well")
     assert doc.text == "BP 120/80. \n He's well"

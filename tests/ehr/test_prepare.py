@@ -310,3 +310,18 @@ def test_any_rows_come_as_the_rules_in_plain_python_say(tmp_path_factory, rows):
         name: (row["codes"], row["visit"], row["rank"], row["los"], row["gap"]) for name, row in prepared(out).items()
     }
     assert got == expected
+
+
+def test_a_vocabulary_without_codes_is_not_made_in_silence(tmp_path, caplog):
+    events = [event("p", "v", "2020-01-01", "2020-01-02", code) for code in "ABC"]
+    manifest = run(tmp_path / "out", events, shares=(1, 0, 0), min_count=2)
+    assert manifest.counts["train unknown codes"] == 3
+    assert "no code has 2 training patients, so all are unknown" in caplog.text
+
+
+def test_a_misspelt_code_system_is_an_error(tmp_path):
+    """A source may have systems of its own, so only its events tell."""
+    events = [event("p", "v", "2020-01-01", "2020-01-02", code) for code in "ABC"]
+    with pytest.raises(ClinbertError, match="no event of the code system ICD10: name it as the source does"):
+        run(tmp_path / "out", events, systems=("ICD10CM", "ICD10"))
+    assert run(tmp_path / "out", events, shares=(1, 0, 0), systems=("ICD10CM", "RXNORM")).counts["events"] == 3

@@ -281,6 +281,14 @@ def test_patients_prepared_for_another_style(patients, tmp_path):
             run({"original": patients[mode], "default": patients[mode]}, tmp_path / "x", **{"model.style": style})
 
 
+def test_a_vocabulary_without_codes_is_refused(tmp_path):
+    folder = write_patients(tmp_path / "patients", 40, 10, "default")
+    codes = folder / "codes.json"
+    codes.write_text(json.dumps(json.loads(codes.read_text(encoding="utf-8"))[:4]), encoding="utf-8")
+    with pytest.raises(ClinbertError, match="has no code in its vocabulary"):
+        read_vocabulary(settings_of({"default": folder}, tmp_path / "encoder"))
+
+
 def test_an_output_that_holds_something_else_stays(patients, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ClinbertError, match="no earlier output"):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import spacy
+import typer
 from thinc.api import Config
 from typer.testing import CliRunner
 
 from spacy_clinbert.cli import app
+from spacy_clinbert.cli.ehr import ehr
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "corpora" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,15 +31,21 @@ def test_links_lead_to_files(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist(page):
-    known = {command.callback.__name__ for command in app.registered_commands}
-    assert set(re.findall(r"\bclinbert ([a-z]+) [A-Za-z]", page.read_text(encoding="utf-8"))) <= known
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"\bclinbert ([a-z]+) [A-Za-z]", text)) <= names(app) | {"ehr"}
+    assert set(re.findall(r"\bclinbert ehr ([a-z]+)", text)) <= names(ehr)
 
 
-def test_every_command_shows_help_with_an_example():
-    for command in app.registered_commands:
-        name = command.callback.__name__
-        shown = CliRunner().invoke(app, [name, "--help"])
-        assert shown.exit_code == 0 and f"clinbert {name}" in shown.output, name
+def names(commands: typer.Typer) -> set[str]:
+    return {command.name or command.callback.__name__ for command in commands.registered_commands}
+
+
+@pytest.mark.parametrize(
+    "words", [[name] for name in sorted(names(app))] + [["ehr", name] for name in sorted(names(ehr))]
+)
+def test_every_command_shows_help_with_an_example(words):
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert shown.exit_code == 0 and f"clinbert {' '.join(words)}" in shown.output
 
 
 def test_settings_in_the_encoders_page_are_those_of_the_encoder():

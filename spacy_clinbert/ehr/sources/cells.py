@@ -12,7 +12,14 @@ TYPES = {
     NUMBER: pl.Float64(),
     COUNT: pl.Int32(),
 }
-_FORMATS = {19: "%Y-%m-%d %H:%M:%S", 10: "%Y-%m-%d", 8: "%Y%m%d", 16: "%Y-%m-%d %H:%M"}
+_FORMATS = {
+    19: "%Y-%m-%d %H:%M:%S",
+    10: "%Y-%m-%d",
+    8: "%Y%m%d",
+    16: "%Y-%m-%d %H:%M",
+    17: "%Y%m%d %H:%M:%S",
+    14: "%Y%m%d %H:%M",
+}
 
 
 def convert(cells: pl.Series, kind: str) -> pl.Series:
@@ -37,18 +44,25 @@ def convert(cells: pl.Series, kind: str) -> pl.Series:
     return texts.set(texts == "", None)
 
 
+def day_of(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
+    """Make a date of whole numbers, null where there is no such day."""
+    # `pl.date` would fail there, and quote the date.
+    written = pl.concat_str(year, month, day, separator="-")
+    return written.str.to_date("%Y-%m-%d", strict=False)
+
+
 def _times(cells: pl.Series) -> pl.Series:
     """The time that a clock on the wall showed: zones and fractions of a second are left off."""
     if isinstance(cells.dtype, pl.Datetime):
         return (cells.dt.replace_time_zone(None) if cells.dtype.time_zone else cells).cast(pl.Datetime("us"))
     if cells.dtype == pl.Date:
         return cells.cast(pl.Datetime("us"))
-    texts = cells.cast(pl.String).str.strip_chars()
+    texts = cells.cast(pl.String)
     first = next(iter(texts.drop_nulls().head(1)), "")
     times = _parse(texts, _FORMATS.get(len(first), _FORMATS[19]))
     if times.null_count() > texts.null_count():
         # 2180-05-06T22:23:00.000-04:00 (FHIR, Synthea), 20080101.0 (pandas).
-        bare = texts.str.replace("T", " ", literal=True).str.replace(r"(\.\d+)? ?(Z|UTC|[+-]\d\d:?\d\d)?$", "")
+        bare = texts.str.strip_chars().str.replace("T", " ", literal=True).str.replace(r"(\.\d+)? ?(Z|UTC|[+-]\d\d:?\d\d)?$", "")
         parsed = [_parse(bare.set(bare.str.len_chars() != length, None), form) for length, form in _FORMATS.items()]
         times = pl.select(pl.coalesce(pl.lit(each) for each in (times, *parsed))).to_series()
     return times

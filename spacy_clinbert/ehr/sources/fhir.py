@@ -1,17 +1,18 @@
 """FHIR resources, one a line (`.ndjson`, `.ndjson.gz`): Condition, Encounter and Patient (https://hl7.org/fhir/R4/).
 
-A file's resource type is that of its first line, whatever the file is called. Ids are those of the resources; MIMIC-IV
-on FHIR keeps MIMIC's own in `identifier`, and then these are taken. Times are those of the clock on the wall: zones are
-left off. A time without a day is none. Conditions that were refuted or entered in error are rejected, and there is no
-rank. Procedures, medication requests and observations enter where their code systems are asked for.
+A file's resource type is that of its first resource, whatever the file is called. Ids are those of the resources;
+MIMIC-IV on FHIR keeps MIMIC's own in `identifier`, and then these are taken. Times are those of the clock on the wall:
+zones are left off. A time without a day is none. What was refuted, not done or entered in error is rejected, and so is
+a Condition without encounter and recorded date, since it was not known at its onset. There is no rank. Procedures,
+medication requests and observations enter where their code systems are asked for.
 """
 
 import gzip
 import json
-import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import polars as pl
 
@@ -20,10 +21,12 @@ from ..schemas import DIAGNOSES
 from .cells import DAY, NUMBER, TEXT, TIME
 from .forms import Form, Joined, Systems, Tables
 from .resources import TIMES, code_rows_of, encounter_rows, patient_rows
-from .tables import Column, Columns, first_line, readable, stream
+from .tables import Column, Columns, readable, stream
 from .visits import ROWS, code_rows, person_rows, put_to_visits, sex, together
 
 BATCH = 20_000
+# In how many lines of a file its first resource must stand.
+LINES = 100
 CODES: Columns = {
     "subject_id": Column("subject"),
     "visit_id": Column("encounter"),
@@ -54,18 +57,33 @@ def _recognises(source: Path) -> bool:
 
 
 def _files(source: Path) -> dict[str, list[Path]]:
-    """The files of each type of resource."""
+    """The files of each type of resource, "" for what is none; empty files are left out."""
     files: dict[str, list[Path]] = {}
     for path in sorted(source.iterdir()):
         if path.name.lower().endswith((".ndjson", ".ndjson.gz")):
-            # The first line may be too long to be read whole.
-            found = re.search(r'"resourceType"\s*:\s*"(\w+)"', first_line(path))
-            files.setdefault(found[1] if found else "", []).append(path)
+            kind = _kind(path)
+            if kind is not None:
+                files.setdefault(kind, []).append(path)
     return files
+
+
+def _kind(path: Path) -> Optional[str]:
+    """The type of a file's first resource, "" where none of the first lines is one; None for an empty file."""
+    kind = None
+    for line in islice(_lines(path), LINES):
+        resource = _parse(line)
+        kind = str(resource.get("resourceType") or "") if isinstance(resource, dict) else ""
+        if kind:
+            break
+    return kind
 
 
 def _scan(source: Path, systems: Systems) -> Tables:
     files = _files(source) if source.is_dir() else {}
+    if "" in files:
+        raise ClinbertError(
+            f"{files[''][0]} does not begin with FHIR resources, one a line: copy it again, or remove it"
+        )
     missing = [kind for kind in _NEEDED if kind not in files]
     if missing:
         raise ClinbertError(f"{source} has no file of {missing[0]} resources (.ndjson or .ndjson.gz): put it there")
@@ -83,7 +101,7 @@ def _scan(source: Path, systems: Systems) -> Tables:
     known = tables["Patient"].filter(pl.col("own").is_not_null())
     own_ids = known.select("subject_id", own_id=pl.col("own")).unique("subject_id", keep="first")
     return {
-        kind: table.join(own_ids, on="subject_id", how="left")
+        kind: table.join(own_ids, on="subject_id", how="left", maintain_order="left")
         .with_columns(subject_id=pl.coalesce("own_id", "subject_id"))
         .drop("own_id")
         for kind, table in tables.items()
@@ -122,11 +140,23 @@ def _lines(path: Path) -> Iterator[bytes]:
                 yield line.removeprefix(b"\xef\xbb\xbf")
 
 
+def _parse(line: bytes) -> Any:
+    """What a line of JSON holds; None where it is none."""
+    try:
+        # As a float, since a whole number may have any size.
+        found = json.loads(line, parse_int=float)
+        if b"\\ud" in line.lower():
+            # Half a pair of surrogates is no letter.
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
 def _resource(line: bytes, kind: str) -> Any:
     """The resource of a line, or why it is none."""
-    try:
-        resource = json.loads(line)
-    except (ValueError, RecursionError):
+    resource = _parse(line)
+    if resource is None:
         return "it is not JSON"
     return resource if isinstance(resource, dict) and resource.get("resourceType") == kind else f"it is no {kind}"
 

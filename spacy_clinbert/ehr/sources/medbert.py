@@ -29,8 +29,7 @@ COLUMNS = {
     "third_party": Column("third_party", ID),
 }
 WIDTH = len(COLUMNS)
-# The discharge once more, as it is written: its first ten letters, the date, name the visit.
-PLACES = {**{name: place for place, name in enumerate(COLUMNS)}, "visit_id": 2}
+PLACES = {name: place for place, name in enumerate(COLUMNS)}
 FLAGS = ["present_on_admission", "third_party"]
 RAISED = ["1", "Y", "y"]
 
@@ -47,15 +46,14 @@ def _scan(source: Path, systems: Systems) -> Tables:
         raise ClinbertError(f"{source} has no {WIDTH} columns with tabs between them: give Med-BERT's table")
     # A header has a name, no date, for the admission.
     skip = 0 if any(letter.isdigit() for letter in cells[1]) else 1
-    columns = {**COLUMNS, "visit_id": Column("discharge", ID)}
-    return {"records": scan_csv(source, columns, PLACES, WIDTH, "\t", skip)}
+    return {"records": scan_csv(source, COLUMNS, PLACES, WIDTH, "\t", skip)}
 
 
 def _join(tables: Tables, systems: Systems) -> Joined:
     records = tables["records"]
     present, third = (pl.col(name).is_in(RAISED) for name in FLAGS)
     rows = records.with_columns(
-        visit_id=pl.col("visit_id").fill_null("").str.slice(0, 10),
+        visit_id=pl.col("discharge").dt.date().map_batches(_write_once, pl.String(), is_elementwise=True),
         rank=pl.when(pl.col("priority") > 0).then("priority"),
         # Four lists, since to make one a row takes longer than all the rest.
         flags=pl.when(present & third)
@@ -70,6 +68,12 @@ def _join(tables: Tables, systems: Systems) -> Joined:
     codes = code_rows(rows, pl.col("code"), DIAGNOSES, billed=True, split=guess_code).filter(only(systems))
     nothing = {"birth": pl.lit(None, pl.Date()), "sex": pl.lit(None, pl.String()), "death": pl.lit(None, TYPES[TIME])}
     return Joined(dated(codes), person_rows(records, **nothing))
+
+
+def _write_once(days: pl.Series) -> pl.Series:
+    """Write days; each different one once, for speed. Empty where there is none: a visit all the same."""
+    different = days.unique()
+    return days.replace_strict(different, different.cast(pl.String).fill_null(""), return_dtype=pl.String())
 
 
 FORM = Form(

@@ -28,7 +28,7 @@ from .visits import code_rows, dated, person_rows, sex
 
 MEDS = "MEDS"
 COLUMNS: Columns = {
-    "subject_id": Column("subject_id"),
+    "subject_id": Column("subject_id patient_id"),
     "time": Column("time", TIME),
     "code": Column("code", TEXT),
     "value": Column("numeric_value", NUMBER, needed=False),
@@ -45,7 +45,8 @@ SKS_ROWS = 200_000
 
 def _recognises(source: Path) -> bool:
     files = _files(source)
-    return bool(files) and {"subject_id", "time", "code"} <= set(column_names(files[0]))
+    names = set(column_names(files[0])) if files else set()
+    return {"time", "code"} <= names and not names.isdisjoint(COLUMNS["subject_id"].names.split())
 
 
 def _files(source: Path) -> list[Path]:
@@ -59,8 +60,9 @@ def _scan(source: Path, systems: Systems) -> Tables:
     folder = source / "data"
     scans = [scan_table(path, COLUMNS).with_columns(file=pl.lit(str(path.relative_to(folder)))) for path in files]
     table = pl.concat(scans).with_columns(text=_of_sks("code") if _is_danish(files[0]) else pl.col("code"))
-    visits = COLUMNS["visit_id"].names.split()
-    return {"data": table if any(name in visits for name in column_names(files[0])) else table.drop("visit_id")}
+    visits = set(COLUMNS["visit_id"].names.split())
+    named = any(not visits.isdisjoint(column_names(path)) for path in files)
+    return {"data": table if named else table.drop("visit_id")}
 
 
 def _is_danish(path: Path) -> bool:
@@ -132,17 +134,25 @@ def _unnamed_stays(data: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _within(codes: pl.LazyFrame, stays: pl.LazyFrame) -> pl.LazyFrame:
-    """Name for each code the stay in which it lies, by the time of its admission."""
-    joined = codes.sort("time").join_asof(
+    """Name for each code the stay in which it lies, by the time of its admission.
+
+    Midnight is what a mere date is stored as: such a code lies in the last stay of its day.
+    """
+    time = pl.col("time")
+    midnight = time == time.dt.truncate("1d")
+    codes = codes.with_columns(
+        until=pl.when(midnight).then(time.dt.offset_by("1d") - pl.duration(microseconds=1)).otherwise(time)
+    )
+    joined = codes.sort("until").join_asof(
         stays.sort("admit"),
-        left_on="time",
+        left_on="until",
         right_on="admit",
         by="subject_id",
         strategy="backward",
         coalesce=False,
         check_sortedness=False,
     )
-    inside = pl.col("time") <= pl.col("discharge")
+    inside = time <= pl.col("discharge")
     return joined.with_columns(visit_id=pl.when(inside).then(pl.col("admit").dt.strftime("%Y-%m-%dT%H:%M:%S")))
 
 

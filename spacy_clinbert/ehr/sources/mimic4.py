@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .cells import COUNT, TIME
+from .cells import COUNT, TIME, day_of
 from .forms import Form, Joined, Systems, Tables
 from .mimic import SYSTEMS, diagnoses_have, icd_columns, join_mimic, scan_mimic
 from .tables import Column
@@ -32,7 +32,7 @@ def _scan(source: Path, systems: Systems) -> Tables:
 
 
 def _join(tables: Tables, systems: Systems) -> Joined:
-    birth = pl.date(pl.col("anchor_year") - pl.col("anchor_age"), 1, 1)
+    birth = day_of(pl.col("anchor_year") - pl.col("anchor_age"), pl.lit(1), pl.lit(1))
     patients = person_rows(tables["patients"], birth=birth, sex=sex("gender"), death=pl.col("death"))
     return Joined(join_mimic(tables, systems), patients)
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from ..normalise import Coded, coded, guess_code, possible_systems
 from ..schemas import DIAGNOSES, ICD9, ICD10
-from .cells import DAY, ID, NUMBER, TEXT, TIME, TYPES
+from .cells import COUNT, DAY, NUMBER, TEXT, TIME, TYPES, day_of
 from .forms import Form, Joined, Systems, Tables, asked
 from .tables import Column, Columns, column_names, find_table, need_table, scan_table
 from .visits import code_rows, person_rows, put_to_visits, sex, together
@@ -35,9 +35,9 @@ PERSONS: Columns = {
     "subject_id": Column("person_id"),
     "gender": Column("gender_concept_id"),
     "birth": Column("birth_datetime", DAY, needed=False),
-    "year": Column("year_of_birth", ID),
-    "month": Column("month_of_birth", ID, needed=False),
-    "day": Column("day_of_birth", ID, needed=False),
+    "year": Column("year_of_birth", COUNT),
+    "month": Column("month_of_birth", COUNT, needed=False),
+    "day": Column("day_of_birth", COUNT, needed=False),
 }
 DEATHS: Columns = {
     "subject_id": Column("person_id"),
@@ -167,8 +167,9 @@ def _join(tables: Tables, systems: Systems) -> Joined:
 
 
 def _patients(tables: Tables) -> pl.LazyFrame:
-    year, month, day = (pl.col(name).cast(pl.Int32, strict=False) for name in ("year", "month", "day"))
-    birth = pl.date(year, month.fill_null(1), day.fill_null(1))
+    year, month, day, first = pl.col("year"), pl.col("month"), pl.col("day"), pl.lit(1)
+    # Of a day that there is not, such as 29 February 1950, the month counts; without a month, the year.
+    birth = pl.coalesce(day_of(year, month, day), day_of(year, month, first), day_of(year, first, first))
     persons = tables["person"].with_columns(died=pl.lit(None, TYPES[TIME]))
     if "death" in tables:
         deaths = tables["death"].select("subject_id", died=pl.coalesce("death", "death_date"))

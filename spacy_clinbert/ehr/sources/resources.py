@@ -24,12 +24,13 @@ SYSTEM_ADDRESSES = {
 MIMIC_IDENTIFIER = "http://mimic.mit.edu/fhir/mimic/identifier/"
 # Where a resource says when it was, the first that is there.
 TIMES = {
-    "Condition": ("recordedDate", "onsetDateTime", "onsetPeriod"),
+    # Not its onset: that is known only later.
+    "Condition": ("recordedDate",),
     "Procedure": ("performedDateTime", "performedPeriod", "occurrenceDateTime", "occurrencePeriod"),
     "MedicationRequest": ("authoredOn",),
     "Observation": ("effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
 }
-_NOT_SO = ("refuted", "entered-in-error")
+_NOT_SO = ("refuted", "entered-in-error", "not-done")
 
 
 def code_rows_of(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -55,7 +56,9 @@ def code_rows_of(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def encounter_rows(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Make a row of an Encounter: subject_id, visit_id, own_visit, admit, discharge."""
+    """Make a row of an Encounter: subject_id, visit_id, own_visit, admit, discharge; none of one that never was."""
+    if _text(resource, "status") in _NOT_SO:
+        return
     yield {
         "subject_id": _reference(resource, "subject"),
         "visit_id": _text(resource, "id"),
@@ -110,7 +113,8 @@ def _time(resource: dict[str, Any]) -> Optional[str]:
 
 def _marks(resource: dict[str, Any]) -> Iterator[Optional[str]]:
     yield _text(resource, "status")
-    yield _text(resource, "verificationStatus", "coding", 0, "code")
+    codings = _at(resource, "verificationStatus", "coding")
+    yield from (_text(coding, "code") for coding in (codings if isinstance(codings, list) else []))
 
 
 def _own_id(resource: dict[str, Any]) -> Optional[str]:

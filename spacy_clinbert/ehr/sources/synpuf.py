@@ -92,7 +92,7 @@ def _join(tables: Tables, systems: Systems) -> Joined:
             discharge=pl.coalesce("discharged", "last"),
         )
         for table in claims
-    )
+    ).unique(["subject_id", "visit_id"], keep="first", maintain_order=True)
     return Joined(put_to_visits(together(*codes), visits, systems), _patients(tables["beneficiaries"]))
 
 

@@ -185,7 +185,7 @@ def _csv_batches(
                 column_types={name: pa.string() for name in numbered},
                 include_columns=[str(place) for place in dict.fromkeys(places.values()) if place is not None],
                 strings_can_be_null=True,
-                null_values=["", "NULL", "\\N"],
+                null_values=["", "NULL", "NA", "\\N"],
             ),
         )
         row = 1

@@ -65,23 +65,27 @@ def put_to_visits(codes: pl.LazyFrame, visits: pl.LazyFrame, systems: Systems) -
     time.
 
     codes (pl.LazyFrame): of `code_rows` or `together`.
-    visits (pl.LazyFrame): subject_id, visit_id, admit, discharge; of a visit that is named twice, the first counts.
+    visits (pl.LazyFrame): subject_id, visit_id, admit, discharge; a visit that is named more than once is from the
+        first of its admissions to the last of its discharges, so that none of its codes is known too early.
     systems (Systems): which codes enter.
     RETURNS (pl.LazyFrame): as `forms.Joined.rows`.
     """
-    visits = visits.select("subject_id", "visit_id", "admit", "discharge", found=pl.lit(True))
-    visits = visits.unique(["subject_id", "visit_id"], keep="first", maintain_order=True)
+    visits = visits.group_by("subject_id", "visit_id").agg(pl.col("admit").min(), pl.col("discharge").max())
+    visits = visits.with_columns(found=pl.lit(True))
     return dated(codes.filter(only(systems)).join(visits, on=["subject_id", "visit_id"], how="left"))
 
 
 def dated(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Say of codes with their visits when they are known, and which cannot be used.
 
+    A discharge that is a mere date, that of the admission, is not before the admission on that day.
+
     rows (pl.LazyFrame): of `code_rows`, with admit, discharge and found, which is null where the visit is not there.
     RETURNS (pl.LazyFrame): as `forms.Joined.rows`.
     """
-    visit, time, discharge = pl.col("visit_id"), pl.col("time"), pl.col("discharge")
-    outside = visit.is_null()
+    time, admit, discharge = pl.col("time"), pl.col("admit"), pl.col("discharge")
+    discharge = pl.when(discharge == admit.dt.truncate("1d")).then(admit).otherwise(discharge)
+    outside = pl.col("visit_id").is_null()
     billed = pl.col("billed") | pl.col("system").is_in(DIAGNOSES).fill_null(False)
     reasons = {
         "it has no patient": pl.col("subject_id").is_null(),
@@ -89,13 +93,13 @@ def dated(rows: pl.LazyFrame) -> pl.LazyFrame:
         "its code system is unknown": pl.col("system").is_null(),
         "it has neither a visit nor a date that can be read": outside & time.is_null(),
         "its visit is not among those of its patient": ~outside & pl.col("found").is_null(),
-        "its visit has no admission that can be read": ~outside & pl.col("admit").is_null(),
+        "its visit has no admission that can be read": ~outside & admit.is_null(),
         "its visit has no discharge that can be read": ~outside & discharge.is_null(),
     }
     reason = pl.coalesce(pl.when(test).then(pl.lit(text)) for text, test in reasons.items())
     return rows.with_columns(
-        admit=pl.when(outside).then(time).otherwise("admit"),
-        discharge=pl.when(outside).then(time).otherwise("discharge"),
+        admit=pl.when(outside).then(time).otherwise(admit),
+        discharge=pl.when(outside).then(time).otherwise(discharge),
         available_at=pl.when(outside).then(time).when(billed).then(discharge).otherwise(pl.coalesce(time, discharge)),
         id=row_id(),
         reason=pl.coalesce("trouble", reason),

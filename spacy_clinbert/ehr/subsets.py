@@ -1,0 +1,40 @@
+"""Fewer training patients of a cohort, for the learning curve: the rest of the cohort stays what it is."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..pretraining.manifest import MANIFEST, describe
+from .ehr_manifest import read_manifest, write_manifest
+
+
+@contextmanager
+def training_subset(cohort: Path, size: int, draw: int) -> Iterator[Path]:
+    """Give a folder of the cohort with some of its training patients; it vanishes behind the block.
+
+    Patients are drawn without replacement; within a draw, a larger subset holds the smaller ones. The vocabulary is
+    that of the cohort.
+
+    cohort (Path): a folder that `clinbert ehr cohort` wrote.
+    size (int): training patients; draw (int): the number of the draw.
+    YIELDS (Path): the folder.
+    """
+    manifest = read_manifest(cohort)
+    shards = manifest.split("train")
+    train = pl.concat([pl.read_parquet(cohort / shard.name) for shard in shards])
+    chosen = np.random.default_rng(draw).permutation(len(train))[:size]
+    with tempfile.TemporaryDirectory(prefix="clinbert-") as place:
+        folder = Path(place)
+        names = {shard.name for shard in shards}
+        for file in cohort.resolve().iterdir():
+            if file.name not in names and file.name != MANIFEST:
+                (folder / file.name).symlink_to(file)
+        path = folder / "train-00000.parquet"
+        train[np.sort(chosen)].write_parquet(path)
+        others = [shard for shard in manifest.shards if shard not in shards]
+        write_manifest(manifest.model_copy(update={"shards": [describe(path, len(chosen)), *others]}), folder)
+        yield folder
