@@ -186,7 +186,12 @@ class ClinbertTextcat(Head):
         """The logits of each Doc and, with the pooling "attention", its weights, from one pass of the encoder."""
         if not docs:
             return
-        rows = self.model.get_ref("tok2vec").predict(docs)
+        tok2vec = self.model.get_ref("tok2vec")
+        if tok2vec.attrs.get("rows") == "window" or any(len(doc) for doc in docs):
+            rows = tok2vec.predict(docs)
+        else:
+            # Layers of spaCy's and `spacy-transformers` cannot go through no tokens at all.
+            rows = [self.model.ops.alloc2f(0, 0) for _ in docs]
         logits = self.model.get_ref("head").predict(rows)
         pooling = self.model.maybe_get_ref("attention")
         to_numpy = self.model.ops.to_numpy

@@ -16,14 +16,12 @@ def pool_rows(pooling: str) -> Model[List[Floats2d], List[Floats2d]]:
         mean weighted by the softmax of a learned linear score, which starts as the plain mean.
     RETURNS (Model[List[Floats2d], List[Floats2d]]): rows of shape (n, width) to one of shape (1, width), for each Doc.
     """
-    if pooling != "attention":
-        return Model(f"pool_{pooling}", partial(forward, pool=POOLINGS[pooling]))
     return Model(
-        "pool_attention",
-        partial(forward, pool=_attention),
-        init=init_attention,
+        f"pool_{pooling}",
+        partial(forward, pool=POOLINGS[pooling]),
+        init=init,
         dims={"nI": None},
-        params={"query": None},
+        params={"query": None} if pooling == "attention" else {},
     )
 
 
@@ -39,11 +37,14 @@ def forward(
     return [row for row, _ in pooled], backprop
 
 
-def init_attention(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> None:
-    """Start from zeros, where all rows weigh the same: the gradient of the scores is none the less not zero."""
+def init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> None:
+    """Take the rows' width; attention starts from zeros, where all rows weigh the same: the gradient of the scores is
+    none the less not zero."""
     if X is not None and model.has_dim("nI") is None:
-        model.set_dim("nI", X[0].shape[1])
-    model.set_param("query", model.ops.alloc1f(model.get_dim("nI")))
+        # `spacy-transformers` gives a Doc without tokens rows of no width.
+        model.set_dim("nI", max(rows.shape[1] for rows in X))
+    if "query" in model.param_names:
+        model.set_param("query", model.ops.alloc1f(model.get_dim("nI")))
 
 
 def attention_weights(model: Model, rows: Floats2d) -> Floats1d:
@@ -53,12 +54,14 @@ def attention_weights(model: Model, rows: Floats2d) -> Floats1d:
     rows (Floats2d): the rows, shape (n, width).
     RETURNS (Floats1d): their weights, shape (n,), which sum to 1.
     """
+    if not len(rows):
+        return model.ops.alloc1f(0)
     scores = rows @ model.get_param("query")
-    return cast(Floats1d, model.ops.softmax(scores[None])[0]) if len(rows) else cast(Floats1d, scores)
+    return cast(Floats1d, model.ops.softmax(scores[None])[0])
 
 
 def _nothing(model: Model, rows: Floats2d) -> Pooled:
-    return model.ops.alloc2f(1, rows.shape[1]), lambda d_row: model.ops.alloc2f(*rows.shape)
+    return model.ops.alloc2f(1, model.get_dim("nI")), lambda d_row: model.ops.alloc2f(*rows.shape)
 
 
 def _cls(model: Model, rows: Floats2d) -> Pooled:

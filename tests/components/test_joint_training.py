@@ -152,11 +152,8 @@ def test_batches_without_words_leave_nothing_waiting(tiny_bert, shared):
         assert share_moved(after[0], other) == 0.0
 
 
-NO_WIDTH = pytest.mark.xfail(strict=True, reason="row_pooling: spacy-transformers gives a Doc without tokens no width")
-
-
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
-@pytest.mark.parametrize("shared", ["tok2vec", pytest.param("transformer", marks=NO_WIDTH)])
+@pytest.mark.parametrize("shared", SHARED)
 def test_docs_without_text_beside_others(tiny_bert, shared, pooling):
     nlp = build(tiny_bert, shared, pooling=pooling)
     sgd = start(nlp)
