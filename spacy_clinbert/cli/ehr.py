@@ -1,5 +1,7 @@
 """`clinbert ehr …`: coded visits, one command a file."""
 
+from typing import Callable, Tuple
+
 import typer
 
 from .ehr_cohort import cohort
@@ -13,7 +15,9 @@ from .ehr_vectors import untrained, vectors
 from .overrides import TAKES_OVERRIDES
 
 ehr = typer.Typer(name="ehr", help="Med-BERT: coded visits, from a source to a trained model.", no_args_is_help=True)
-for command in (baselines, curve, evaluate, predict, prepare, recipes, timeline, untrained, vectors):
+PLAIN: Tuple[Callable, ...] = (baselines, curve, evaluate, predict, prepare, recipes, timeline, untrained, vectors)
+WITH_OVERRIDES: Tuple[Callable, ...] = (cohort, finetune, pretrain)
+for command in PLAIN:
     ehr.command()(command)
-for command in (cohort, finetune, pretrain):
+for command in WITH_OVERRIDES:
     ehr.command(context_settings=TAKES_OVERRIDES)(command)

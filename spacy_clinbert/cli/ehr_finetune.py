@@ -1,7 +1,7 @@
 """`clinbert ehr finetune`, `baselines` and `curve`: systems that predict the outcome of a cohort."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Dict, List, Optional
 
 import typer
 
@@ -22,35 +22,46 @@ def finetune(
     out: Annotated[
         Path, typer.Argument(help="Folder for pipelines, SYSTEM.DRAW, and predictions, SYSTEM.DRAW.parquet.")
     ],
-    head: Annotated[str, typer.Option(help="ffn, gru, bigru or retain.")] = "ffn",
+    heads: Annotated[
+        Optional[List[str]],
+        typer.Option("--head", help="ffn, gru, bigru or retain; may be repeated.", show_default="all that can be"),
+    ] = None,
     codes: Annotated[str, typer.Option(help="What is below: encoder, static or random.")] = "encoder",
-    name: Annotated[str, typer.Option(help="Name of the system.", show_default="CODES-HEAD")] = "",
+    name: Annotated[
+        Optional[str], typer.Option(help="Systems are called NAME-HEAD.", show_default="the kind of codes")
+    ] = None,
     runs: RUNS = 10,
     curve: CURVE = False,
     gpu_id: Annotated[int, typer.Option(help="GPU, or -1 for the CPU.")] = -1,
 ) -> None:
-    """Fine-tune a system on a cohort, several times: train, calibrate, predict for the test patients.
+    """Fine-tune systems on a cohort, several times each: train, calibrate, predict for the test patients.
 
     --section.setting VALUE overrides the config.
 
     Example: clinbert ehr finetune configs/ehr-finetune.cfg corpora/dhf training/dhf --head gru --paths.encoder medbert
     """
     from ..ehr.curve import train_along
-    from ..ehr.finetune import choose_model
+    from ..ehr.finetune import HEADS, POOLED, choose_model
     from ..ehr.finetune import finetune as run
 
-    overrides = {**choose_model(head, codes), **(read_overrides(context) if context.args else {})}
-    system = name or f"{codes}-{head}"
+    given = read_overrides(context) if context.args else {}
+    for head in heads or [head for head in HEADS if head != POOLED or codes == "encoder"]:
+        overrides = {**choose_model(head, codes), **given}
+        system = f"{name or codes}-{head}"
 
-    def train(folder: Path, place: Path, draw: int) -> None:
-        score = run(config, folder, place / f"{system}.{draw}", draw, overrides, gpu_id)
-        typer.echo(f"{place / system}.{draw}.parquet: AUROC {score:.4f} on the half of valid that chose the pipeline")
+        def train(
+            folder: Path, place: Path, draw: int, system: str = system, overrides: Dict[str, Any] = overrides
+        ) -> None:
+            score = run(config, folder, place / f"{system}.{draw}", draw, overrides, gpu_id)
+            typer.echo(
+                f"{place / system}.{draw}.parquet: AUROC {score:.4f} on the half of valid that chose the pipeline"
+            )
 
-    if curve:
-        train_along(cohort, out, [system], runs, train)
-        return
-    for draw in range(runs):
-        train(cohort, out, draw)
+        if curve:
+            train_along(cohort, out, [system], runs, train)
+            continue
+        for draw in range(runs):
+            train(cohort, out, draw)
 
 
 def baselines(

@@ -38,6 +38,13 @@ def prepare(
             show_default="ICD9CM,ICD10CM",
         ),
     ] = None,
+    roll_up: Annotated[
+        str, typer.Option(help="Codes as they are (full), their first 5, 4 or 3 characters, block, chapter or ccsr.")
+    ] = "full",
+    to_icd10: Annotated[bool, typer.Option("--to-icd10", help="Map ICD-9 codes to ICD-10 first, by the GEM.")] = False,
+    ancestors: Annotated[
+        bool, typer.Option("--ancestors", help="Write OUT/ancestors.json too, for encoders that know the hierarchy.")
+    ] = False,
     min_codes: Annotated[int, typer.Option(help="Leave out patients with fewer different codes.")] = 3,
     min_count: Annotated[int, typer.Option(help="Codes of fewer training patients are unknown.")] = 2,
     shares: Annotated[str, typer.Option(help="Of train, valid and test, by a hash of the patient.")] = "7:1:2",
@@ -74,7 +81,7 @@ def prepare(
 
     started = time.monotonic()
     given: Dict[str, Any] = {"min_codes": min_codes, "min_count": min_count, "shares": _shares(shares)}
-    given["tolerance_days"] = tolerance_days
+    given |= {"tolerance_days": tolerance_days, "roll_up": roll_up, "to_icd10": to_icd10, "ancestors": ancestors}
     if systems is not None:
         given["systems"] = None if systems == "all" else tuple(each.strip() for each in systems.split(","))
     settings = _check(PrepareSettings, given)

@@ -1,6 +1,7 @@
 """The labels of a classifier of texts: which exclude each other, what gold says of them, and the loss."""
 
 from collections import Counter
+from math import isnan
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
@@ -20,7 +21,7 @@ class GoldSurvey(NamedTuple):
 
     found (Counter): in how many documents each label holds; 0 for one that is judged and holds in none.
     documents (int): how many there are.
-    unlabelled (int): those without any judged label.
+    unlabelled (int): those of which nothing is learned: no label holds that excludes others, or none is judged.
     contradictions (List[str]): those in which several labels of an exclusive group hold, by name or number.
     """
 
@@ -118,9 +119,10 @@ def survey_gold(docs: Iterable[Doc], groups: Mapping[str, Sequence[str]], exclus
     contradictions: List[str] = []
     for number, doc in enumerate(docs, start=1):
         found.update({label: int(value >= THRESHOLD) for label, value in doc.cats.items()})
-        unlabelled += not doc.cats
         true = {label for label, value in doc.cats.items() if value >= THRESHOLD}
-        together: Iterable[Sequence[str]] = groups.values() if groups else [list(true)] if exclusive else []
+        together: List[Sequence[str]] = list(groups.values()) if groups else [list(true)] if exclusive else []
+        learned = [one for labels in together for one in true.intersection(labels)]
+        unlabelled += not learned if groups or exclusive else all(map(isnan, doc.cats.values()))
         if any(len(true.intersection(labels)) > 1 for labels in together):
             contradictions.append(str(doc.user_data.get("clinbert_id", f"number {number}")))
     return GoldSurvey(found, number, unlabelled, contradictions)

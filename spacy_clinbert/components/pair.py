@@ -11,6 +11,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model
 from thinc.types import Floats2d
 
+from ..errors import ClinbertError
 from ..models.note_pairs import count_left_out
 from ..models.tag_decoding import softmax
 from ..models.window_probabilities import LabelGroup
@@ -152,11 +153,16 @@ class ClinbertPair(Head):
         get_examples (Callable[[], Iterable[Example]]): gives the training data.
         nlp (Optional[Language]): the pipeline.
         labels (Optional[Sequence[str]]): the classes, from `spacy init labels`; None to take those of the data.
-        RAISES (ClinbertError): if there are no classes.
+        RAISES (ClinbertError): if there are fewer than two classes.
         """
         validate_get_examples(get_examples, "ClinbertPair.initialize")
         found = {label for example in get_examples() for label in example.reference.cats}
         self.take_labels(found, labels, "categories")
+        if len(self.labels) < 2:
+            raise ClinbertError(
+                f"{self.name}: only the class {self.labels[0]!r} is there, and classes are at least two: check the "
+                "corpus, or give labels to initialize"
+            )
         docs = self.sample(get_examples)
         sample = [self.model.ops.alloc2f(1, len(self.labels)) for _ in docs]
         self.model.initialize(X=docs or None, Y=sample or None)

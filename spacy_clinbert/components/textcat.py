@@ -193,10 +193,10 @@ class ClinbertTextcat(Head):
             # Layers of spaCy's and `spacy-transformers` cannot go through no tokens at all.
             rows = [self.model.ops.alloc2f(0, 0) for _ in docs]
         logits = self.model.get_ref("head").predict(rows)
-        pooling = self.model.maybe_get_ref("attention")
+        pool = self.model.get_ref("pool") if self.model.attrs["pooling"] == "attention" else None
         to_numpy = self.model.ops.to_numpy
         for found, of_doc in zip(logits, rows):
-            yield to_numpy(found), None if pooling is None else to_numpy(attention_weights(pooling, of_doc))
+            yield to_numpy(found), None if pool is None else to_numpy(attention_weights(pool, of_doc))
 
     def set_annotations(self, docs: Iterable[Doc], scores: Sequence[Reading]) -> None:
         """Write probabilities, and what was read, to Docs.
@@ -280,10 +280,8 @@ class ClinbertTextcat(Head):
         """
         validate_get_examples(get_examples, "ClinbertTextcat.initialize")
         of_groups = [label for members in self.cfg["groups"].values() for label in members]
-        if labels is not None and of_groups and set(labels) != set(of_groups):
-            raise ClinbertError(
-                f"{self.name}: the labels given to initialize are not those of its groups: give the same"
-            )
+        if of_groups and {*self.labels, *(labels or of_groups)} != set(of_groups):
+            raise ClinbertError(f"{self.name}: the labels given are not those of its groups: give the same")
         survey = survey_gold((eg.reference for eg in get_examples()), self.cfg["groups"], self.exclusive)
         self.take_labels(survey.found, of_groups or labels, "categories")
         self._check(survey)
@@ -326,7 +324,7 @@ class ClinbertTextcat(Head):
             )
         if survey.unlabelled:
             warnings.warn(
-                f"{self.name}: {survey.unlabelled} of {survey.documents} training documents have no categories, and "
-                "nothing is learned from them",
+                f"{self.name}: {survey.unlabelled} of {survey.documents} training documents have no category that "
+                "can be learned",
                 stacklevel=3,
             )

@@ -9,14 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, TextIO, cast
+from typing import Any, Dict, Optional, TextIO
 
 import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from .buckets import Buckets, Portion, portions
-from .codes import Level, RollUp
 from .cohort_flow import Step, add_flows, flow_table
 from .cohort_folder import COHORT, FLOW, LABELS, CohortReport, find_cohort, new_cohort, versions
 from .cohort_rules import find_inputs
@@ -120,8 +119,7 @@ def cohort_sequences(
     labels = pl.scan_parquet(finding.parts("labels")).select(
         "subject_id", pl.col("boolean_value").alias(finding.task.label)
     )
-    roll_up = None if settings.roll_up == "full" else RollUp(cast(Level, settings.roll_up))
-    extras = Extras(roll_up=roll_up, labels=labels, splits=split_by.splits, like=split_by.like)
+    extras = Extras(labels=labels, splits=split_by.splits, like=split_by.like)
     # Who is in the cohort was decided before.
     chosen = settings.model_copy(update={"min_codes": 1})
     made = folder / "sequences"

@@ -12,6 +12,7 @@ from ..pretraining.manifest import MANIFEST, Shard, describe
 from .prepare_settings import PrepareSettings
 
 CODES = "codes.json"
+ANCESTORS = "ancestors.json"
 REJECTED = "rejected.jsonl"
 LIBRARIES = ("spacy-clinbert", "polars", "pyarrow")
 SPLITS = ("train", "valid", "test")

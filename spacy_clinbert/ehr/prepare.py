@@ -6,7 +6,7 @@ written. The folder appears when all is done.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TextIO
@@ -18,9 +18,21 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from ..errors import ClinbertError
+from .ancestors import write_ancestors
 from .buckets import Buckets, Portion, portions
 from .code_vocabulary import CodeBook, choose_codes, find_ids, read_codes, sort_keys, write_codes
-from .ehr_manifest import CODES, REJECTED, SPLITS, EhrManifest, checksum, new_plan, read_manifest, write_manifest
+from .codes import RollUp
+from .ehr_manifest import (
+    ANCESTORS,
+    CODES,
+    REJECTED,
+    SPLITS,
+    EhrManifest,
+    checksum,
+    new_plan,
+    read_manifest,
+    write_manifest,
+)
 from .event_tables import NEEDED, Preparable
 from .people import find_people
 from .prepare_settings import PrepareSettings
@@ -34,21 +46,16 @@ from .split import name_rule, read_splits
 
 _READ = [*NEEDED, *REJECTED_ROW.names()]
 
-# Events of some patients, `event_tables.NEEDED`, rolled up.
-RollUp = Callable[[pl.DataFrame], pl.DataFrame]
-
 
 @dataclass(frozen=True)
 class Extras:
     """What may come with the source.
 
-    roll_up (Callable | None): rolls the codes of events up, the columns `event_tables.NEEDED`.
     labels (pl.LazyFrame | None): subject_id, each once, and columns of labels; patients without are left out.
     splits (Path | None): a file of splits in the place of the hash.
     like (Path | None): earlier prepared patients whose vocabulary is taken; their splits must be by the same rule.
     """
 
-    roll_up: Optional[RollUp] = None
     labels: Optional[pl.LazyFrame] = None
     splits: Optional[Path] = None
     like: Optional[Path] = None
@@ -80,7 +87,8 @@ def prepare(
     plan = new_plan(name, settings, rule, checksum(extras.like / CODES) if extras.like else "")
     find_earlier(out, plan, replace)
     with work_folder(out) as work:
-        job = _Job(source, settings, extras, _fill(source, extras, work), work)
+        roll_up = RollUp(settings.roll_up, settings.to_icd10)
+        job = _Job(source, settings, roll_up, _fill(source, extras, work), work)
         plan = plan.model_copy(update={"digest": " ".join(f"{table.digest:016x}" for table in job.buckets.values())})
         if earlier := find_earlier(out, plan, replace):
             return earlier
@@ -88,6 +96,7 @@ def prepare(
             book = CodeBook()
             with (folder / REJECTED).open("w", encoding="utf-8") as rejected:
                 counts = job.order_all(book, rejected)
+                rejected.write(roll_up.left_rows().write_ndjson())
             _check_systems(settings.systems, book)
             if not job.rows:
                 raise ClinbertError(
@@ -97,10 +106,13 @@ def prepare(
             if vocabulary is None:
                 vocabulary = choose_codes(book.keys, book.counts, settings.min_count)
             write_codes(vocabulary, folder / CODES)
+            if settings.ancestors:
+                write_ancestors(vocabulary, roll_up, folder / ANCESTORS)
             writers = [ShardWriter(folder, split) for split in SPLITS]
             made = job.write_all(writers, find_ids(book.keys, vocabulary))
             shards = [shard for writer in writers for shard in writer.close()]
-            found = {**counts, "codes in the vocabulary": len(vocabulary), **made}
+            counts["rows with codes not rolled up"] = roll_up.left.total()
+            found = {**+counts, "codes in the vocabulary": len(vocabulary), **made}
             update = {"vocabulary": checksum(folder / CODES), "counts": found, "shards": shards}
             manifest = plan.model_copy(update=update)
             write_manifest(manifest, folder)
@@ -142,7 +154,7 @@ def _fill(source: Preparable, extras: Extras, work: Path) -> dict[str, Buckets]:
 class _Job:
     source: Preparable
     settings: PrepareSettings
-    extras: Extras
+    roll_up: RollUp
     buckets: Mapping[str, Buckets]
     work: Path
     rows: int = 0
@@ -171,9 +183,7 @@ class _Job:
             part = self.source.over({name: tables[f"source {name}"].lazy() for name in self.source.tables})
             rows, patients, faults = part.rows.select(_READ).collect(), part.patients.collect(), part.faults.collect()
         bad = pl.concat([faults, rows.filter(pl.col("reason").is_not_null()).select(faults.columns)])
-        events = rows.filter(pl.col("reason").is_null())
-        if self.extras.roll_up:
-            events = self.extras.roll_up(events)
+        events = self.roll_up(rows.filter(pl.col("reason").is_null()))
         labels, splits = tables.get("labels"), tables.get("splits")
         people, left_out = find_people(events, patients, labels, splits, self.settings.shares)
         keys, places = sort_keys(events.select(pl.concat_str("system", pl.lit("/"), "code")).to_series().to_arrow())

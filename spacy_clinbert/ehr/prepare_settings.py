@@ -5,6 +5,7 @@ from typing import Literal, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from .codes import Level
 from .schemas import DIAGNOSES
 
 
@@ -13,7 +14,9 @@ class PrepareSettings(BaseModel):
 
     mode (str): "default", or "original" for exactly the records of Med-BERT's published preprocessing.
     systems (tuple[str, ...] | None): the code systems whose events enter; None for all.
-    roll_up (str): the level to which codes are rolled up, "full" for none.
+    roll_up (str): the level to which codes are rolled up, "full" for none; `codes.RollUp` says what each is.
+    to_icd10 (bool): ICD-9 codes are mapped to ICD-10 first.
+    ancestors (bool): ancestors.json is written beside the shards, for encoders that know the hierarchy of codes.
     min_codes (int): a patient with fewer different codes is left out. 3 is what figure 1 of Rasmy et al. 2021 says.
     min_count (int): a code of fewer training patients is unknown; 2 keeps what only one patient has out of the
         vocabulary, which goes into the world with the encoder.
@@ -26,7 +29,9 @@ class PrepareSettings(BaseModel):
 
     mode: Literal["default", "original"] = "default"
     systems: Optional[Tuple[str, ...]] = DIAGNOSES
-    roll_up: str = "full"
+    roll_up: Level = "full"
+    to_icd10: bool = False
+    ancestors: bool = False
     min_codes: PositiveInt = 3
     min_count: PositiveInt = 2
     shares: Tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (7, 1, 2)

@@ -10,7 +10,7 @@ from typing import Optional
 from ..errors import ClinbertError
 from ..output import check_replaceable, whole_folder
 from ..pretraining.manifest import MANIFEST
-from .ehr_manifest import CODES, REJECTED, SPLITS, EhrManifest, check_files, find_change, read_manifest
+from .ehr_manifest import ANCESTORS, CODES, REJECTED, SPLITS, EhrManifest, check_files, find_change, read_manifest
 
 _SHARD = re.compile(rf"(?:{'|'.join(SPLITS)})-\d{{5,}}\.parquet")
 
@@ -62,4 +62,4 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 def _ours(out: Path) -> set[str]:
     shards = {path.name for path in out.iterdir() if _SHARD.fullmatch(path.name)} if out.is_dir() else set()
-    return {MANIFEST, CODES, REJECTED, *shards}
+    return {MANIFEST, CODES, ANCESTORS, REJECTED, *shards}

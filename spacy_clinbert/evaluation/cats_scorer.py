@@ -1,11 +1,13 @@
 """`spacy_clinbert.cats_scorer.v1`: labels of whole documents scored, those in groups group by group."""
 
 import warnings
+from math import isnan
 from statistics import fmean
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
 from spacy import registry
 from spacy.scorer import Scorer
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..models.window_probabilities import LabelGroup
@@ -41,7 +43,7 @@ def score_categories(
     labels (Sequence[str]): the component's labels.
     groups (Optional[Sequence[LabelGroup]]): how it reads them; None where each label stands for itself.
     threshold (float): the score from which on a label that stands for itself is given.
-    RETURNS (Dict[str, Any]): for one group of all labels, what `Scorer.score_cats` returns. For several:
+    RETURNS (Dict[str, Any]): for labels without groups, what `Scorer.score_cats` returns. For groups:
         `cats_micro_f`, the share of right decisions over all documents and groups; `cats_macro_f` and `cats_score`, the
         mean over the groups of the macro F1 of the labels that stand in gold or prediction; and `cats_per_group`, with
         both for each group. All None where there is no gold.
@@ -50,7 +52,7 @@ def score_categories(
     groups = groups or [LabelGroup("", list(range(len(labels))), False)]
     if not examples:
         return dict.fromkeys(NAMES)
-    if len(groups) > 1:
+    if len(groups) > 1 or groups[0].name:
         # Beside them there may be labels of other questions, such as the intuitive judgements beside the textual ones.
         return _score_groups(examples, labels, groups)
     unknown = [_unknown(example, set(labels)) for example in examples]
@@ -67,8 +69,19 @@ def score_categories(
         # spaCy takes a document of which no known label holds for one of the first.
         examples = [one for one in examples if any(value >= THRESHOLD for value in one.reference.cats.values())]
         labels = sorted({*labels}.union(*unknown))
+    golds = {id(example.reference) for example in examples}
+
+    def read(doc: Doc, attr: str) -> Dict[str, float]:
+        # spaCy takes any gold above 0 for a label that holds, and one that is no number for one that does not.
+        return _judged(doc.cats) if id(doc) in golds else doc.cats
+
     return Scorer.score_cats(
-        examples, "cats", labels=labels, multi_label=not exclusive, threshold=None if exclusive else threshold
+        examples,
+        "cats",
+        getter=read,
+        labels=labels,
+        multi_label=not exclusive,
+        threshold=None if exclusive else threshold,
     )
 
 
@@ -77,7 +90,7 @@ def _score_groups(examples: List[Example], labels: Sequence[str], groups: Sequen
     right = decisions = 0
     for group in groups:
         members = [labels[column] for column in group.columns]
-        gold, predicted = ([_only(doc.cats, members) for doc in docs] for docs in _sides(examples))
+        gold, predicted = ([_by_place(doc.cats, members) for doc in docs] for docs in _sides(examples))
         judged = [cats if sum(value >= THRESHOLD for value in cats.values()) == 1 else {} for cats in gold]
         found = score_cats(judged, predicted)
         number = sum(map(bool, judged))
@@ -99,8 +112,13 @@ def _sides(examples: List[Example]) -> Any:
     return [example.reference for example in examples], [example.predicted for example in examples]
 
 
-def _only(cats: Dict[str, float], labels: Sequence[str]) -> Dict[str, float]:
-    return {label: cats[label] for label in labels if label in cats}
+def _by_place(cats: Dict[str, float], labels: Sequence[str]) -> Dict[str, float]:
+    """The labels of a group by their number: names such as ">=30" would be read as groups of their own."""
+    return {str(place): cats[label] for place, label in enumerate(labels) if label in cats}
+
+
+def _judged(cats: Dict[str, float]) -> Dict[str, float]:
+    return {label: float(value >= THRESHOLD) for label, value in cats.items() if not isnan(value)}
 
 
 def _unknown(example: Example, labels: "set[str]") -> "set[str]":

@@ -10,6 +10,7 @@ from thinc.types import Floats2d
 
 from ..errors import ClinbertError
 from .row_pooling import pool_rows
+from .text_classifier import FromConfig
 from .token_classifier import bert_init
 from .window_probabilities import AGGREGATES
 
@@ -49,12 +50,11 @@ def DenseTextClassifier(
     classify: Model[List[Floats2d], List[Floats2d]] = with_array(
         chain(before, dense, activate(activation), between, output)
     )
-    head = chain(pool_rows("cls"), classify) if aggregate == "none" else classify
+    head = chain(pool_rows("cls" if aggregate == "none" else None), classify)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, head)
-    model.attrs.update(pooling="cls", aggregate=aggregate)
+    model.attrs.update(pooling=FromConfig("cls"), aggregate=FromConfig(aggregate))
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("head", head)
-    model.set_ref("attention", None)
     model.set_ref("dense_layer", dense)
     model.set_ref("output_layer", output)
     return model

@@ -1,7 +1,7 @@
 """`spacy_clinbert.Retain.v1`: labels of patients by RETAIN, two attentions over their visits in reversed time."""
 
 from functools import partial
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple, cast
 
 import numpy as np
 from spacy import registry
@@ -72,7 +72,7 @@ def forward(
     """Sum the rows of each visit, and give each row the gradient of its visit."""
     rows, backprop_rows = model.layers[0](docs, is_train)
     firsts = [max(0, len(doc) - max_codes) if max_codes else 0 for doc in docs]
-    sizes = [model.ops.asarray1i(visit_sizes(doc, first)) for doc, first in zip(docs, firsts)]
+    sizes = [model.ops.asarray1i(cast(Any, visit_sizes(doc, first))) for doc, first in zip(docs, firsts)]
 
     def backprop(d_visits: List[Floats2d]) -> List[Doc]:
         d_rows = []

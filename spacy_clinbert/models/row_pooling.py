@@ -6,19 +6,22 @@ from typing import Callable, Dict, List, Optional, Tuple, cast
 from thinc.api import Model
 from thinc.types import Floats1d, Floats2d
 
+from ..errors import ClinbertError
+
 Pooled = Tuple[Floats2d, Callable[[Floats2d], Floats2d]]
 
 
-def pool_rows(pooling: str) -> Model[List[Floats2d], List[Floats2d]]:
-    """Build a pooling; of a Doc without rows it gives zeros.
+def pool_rows(pooling: Optional[str]) -> Model[List[Floats2d], List[Floats2d]]:
+    """Build a pooling; of a Doc without rows it gives zeros. All have the same structure, so that a saved pipeline can
+    be loaded with another one.
 
-    pooling (str): "cls" takes the first row, "mean" their mean, "max" the largest of each column, "attention" their
-        mean weighted by the softmax of a learned linear score, which starts as the plain mean.
+    pooling (Optional[str]): "cls" takes the first row, "mean" their mean, "max" the largest of each column, "attention"
+        their mean weighted by the softmax of a learned linear score, which starts as the plain mean; None keeps all.
     RETURNS (Model[List[Floats2d], List[Floats2d]]): rows of shape (n, width) to one of shape (1, width), for each Doc.
     """
     return Model(
-        f"pool_{pooling}",
-        partial(forward, pool=POOLINGS[pooling]),
+        "pool_rows",
+        partial(forward, pool=_all if pooling is None else POOLINGS[pooling]),
         init=init,
         dims={"nI": None},
         params={"query": None} if pooling == "attention" else {},
@@ -53,15 +56,25 @@ def attention_weights(model: Model, rows: Floats2d) -> Floats1d:
     model (Model): the pooling.
     rows (Floats2d): the rows, shape (n, width).
     RETURNS (Floats1d): their weights, shape (n,), which sum to 1.
+    RAISES (ClinbertError): if the pooling was loaded from a pipeline that was trained with another one.
     """
     if not len(rows):
         return model.ops.alloc1f(0)
+    if not model.has_param("query"):
+        raise ClinbertError(
+            'pooling = "attention" has weights, which this pipeline was saved without: load it with the pooling that it '
+            "was trained with"
+        )
     scores = rows @ model.get_param("query")
     return cast(Floats1d, model.ops.softmax(scores[None])[0])
 
 
 def _nothing(model: Model, rows: Floats2d) -> Pooled:
     return model.ops.alloc2f(1, model.get_dim("nI")), lambda d_row: model.ops.alloc2f(*rows.shape)
+
+
+def _all(model: Model, rows: Floats2d) -> Pooled:
+    return rows, lambda d_rows: d_rows
 
 
 def _cls(model: Model, rows: Floats2d) -> Pooled:

@@ -33,7 +33,7 @@ def sequence_classifier(
     output = Linear(nO, init_W=bert_init)
     dropout = cast(Model[Floats2d, Floats2d], Dropout())
     classify: Model[List[Floats2d], List[Floats2d]] = with_array(chain(dropout, output))
-    head = chain(pool, classify)
+    head: Model[List[Floats2d], List[Floats2d]] = chain(pool, classify)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, head)
     model.attrs["pooling"], model.attrs["aggregate"] = kind, "none"
     model.set_ref("tok2vec", tok2vec)
@@ -69,7 +69,7 @@ def init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None, *, 
     if X is not None and model.has_dim("nI") is None:
         model.set_dim("nI", X[0].shape[1])
     for name, weights in make(model.get_dim("nI")).named_parameters():
-        model.set_param(name, model.ops.asarray(weights.detach().numpy()))
+        model.set_param(name, cast(Floats2d, model.ops.asarray(weights.detach().numpy())))
 
 
 def forward(
@@ -95,14 +95,14 @@ def forward(
         inputs = pad_sequence([xp2torch(model.ops.as_contig(read[n])) for n in there], batch_first=True)
         inputs.requires_grad_(is_train)
         output = functional_call(module, weights, (inputs, torch.tensor(lengths)))
-    for number, row in zip(there, cast(Floats2d, torch2xp(output.detach()))):
+    for number, row in zip(there, cast(Any, torch2xp(output.detach()))):
         pooled[number] = row[None]
 
     def backprop(d_pooled: List[Floats2d]) -> List[Floats2d]:
         d_output = xp2torch(model.ops.xp.concatenate([d_pooled[number] for number in there]))
         d_inputs, *d_weights = torch.autograd.grad(output, [inputs, *weights.values()], d_output)
         for name, gradient in zip(weights, d_weights):
-            model.inc_grad(name, torch2xp(gradient))
+            model.inc_grad(name, cast(Floats2d, torch2xp(gradient)))
         d_docs = [model.ops.alloc2f(*rows.shape) for rows in docs]
         for number, length, d_rows in zip(there, lengths, cast(Any, torch2xp(d_inputs))):
             d_docs[number][-length:] = d_rows[:length]

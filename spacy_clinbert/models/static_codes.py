@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple, cast
 
 import numpy as np
 import srsly
@@ -70,18 +70,19 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: object = None, *, name:
     if shim._model is not None:
         return
     folder = Path(name).expanduser()
-    codes = read_codes(folder)
-    table = read_table(folder, len(codes)) if (folder / VECTORS).is_file() else None
+    # Without a hierarchy: codes that only it knows have no vector.
+    codes = CodeVocabulary(read_codes(folder).keys)
+    table: Optional[Any] = read_table(folder, len(codes)) if (folder / VECTORS).is_file() else None
     width = model.get_dim("nO") if model.has_dim("nO") else None
     if table is None and width is None:
         raise ClinbertError(f"CodeVectors: {folder} holds no {VECTORS}: set width for random vectors")
     if table is None:
         assert width is not None
-        table = np.random.normal(0.0, width**-0.5, (len(codes), width))
+        table = np.random.normal(0.0, width**-0.5, (len(codes), width)).astype("float32")
     if width not in (None, table.shape[1]):
         raise ClinbertError(f"CodeVectors: width = {width}, but the vectors in {folder} have {table.shape[1]}")
     model.set_dim("nO", table.shape[1])
-    model.set_param("E", model.ops.asarray2f(table))
+    model.set_param("E", model.ops.asarray2f(cast(Any, table)))
     shim._model = codes
 
 
@@ -104,8 +105,8 @@ def forward(
 ) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Doc]]]:
     """Look the codes up."""
     codes: CodeVocabulary = model.shims[0].codes  # type: ignore[attr-defined]
-    table = model.get_param("E")
-    ids = [model.ops.asarray1i(codes.encode([token.text for token in doc])) for doc in docs]
+    table = cast(Floats2d, model.get_param("E"))
+    ids = [model.ops.asarray1i(cast(Any, codes.encode([token.text for token in doc]))) for doc in docs]
 
     def backprop(d_rows: List[Floats2d]) -> List[Doc]:
         d_table = model.ops.alloc2f(*table.shape)

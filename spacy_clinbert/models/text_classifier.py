@@ -4,13 +4,23 @@ from typing import List, Optional, cast
 
 from spacy import registry
 from spacy.tokens import Doc
-from thinc.api import Dropout, Linear, Model, chain, with_array
+from thinc.api import Dropout, Linear, Model, chain, deserialize_attr, with_array
 from thinc.types import Floats2d
 
 from ..errors import ClinbertError
 from .row_pooling import POOLINGS, pool_rows
 from .token_classifier import bert_init
 from .window_probabilities import AGGREGATES
+
+
+class FromConfig(str):
+    """A setting that touches no weights: at load the config's counts, not what was saved."""
+
+
+@deserialize_attr.register(FromConfig)
+def keep_config(setting: FromConfig, saved: bytes, name: str, model: Model) -> FromConfig:
+    """Keep what the config says; Thinc would take what was saved."""
+    return setting
 
 
 @registry.architectures("spacy_clinbert.TextClassifier.v1")
@@ -49,12 +59,12 @@ def TextClassifier(
     output = Linear(nO, init_W=bert_init)
     dropout = cast(Model[Floats2d, Floats2d], Dropout())
     classify: Model[List[Floats2d], List[Floats2d]] = with_array(chain(dropout, output))
-    pool = pool_rows(pooling)
-    head = chain(pool, classify) if aggregate == "none" else classify
+    pool = pool_rows(pooling if aggregate == "none" else None)
+    head = chain(pool, classify)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, head)
-    model.attrs["pooling"], model.attrs["aggregate"] = pooling, aggregate
+    model.attrs["pooling"], model.attrs["aggregate"] = FromConfig(pooling), FromConfig(aggregate)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("head", head)
-    model.set_ref("attention", pool if pooling == "attention" else None)
+    model.set_ref("pool", pool)
     model.set_ref("output_layer", output)
     return model

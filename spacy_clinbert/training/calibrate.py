@@ -1,5 +1,6 @@
 """A temperature for a trained `clinbert_textcat`, fitted on documents that early stopping did not see."""
 
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Dict, List, NamedTuple, Tuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 from spacy.language import Language
-from spacy.training import Corpus, Example
+from spacy.training import Example
 
 from ..components.label_groups import gold_values
 from ..components.textcat import ClinbertTextcat
@@ -17,10 +18,13 @@ from ..ehr.patients_half import make_patients_half
 from ..errors import ClinbertError
 from ..evaluation.calibration import Calibration, calibration
 from ..models.window_probabilities import LabelGroup, read_probabilities
+from .corpus import make_corpus
 from .dev_halves import CALIBRATION, EARLY_STOPPING, NAME, make_dev_half
 
-# Bounds of the logarithm of a temperature; what lies at a bound is no calibration.
+# Bounds of the logarithm of a temperature. One at a bound is no calibration: where a label always holds, or hardly any
+# document is judged, the likelihood grows without end.
 BOUNDS = (-4.0, 4.0)
+NEAR = 0.01
 BATCH = 32
 
 
@@ -44,9 +48,10 @@ def calibrate(nlp: Language, dev: Path) -> List[GroupCalibration]:
 
     nlp (Language): the pipeline; changed.
     dev (Path): the development set of its training; of patients, the cohort.
-    RETURNS (List[GroupCalibration]): what was fitted; groups of which nothing is judged are left as they are.
+    RETURNS (List[GroupCalibration]): what was fitted; groups of which nothing is judged, or of which no temperature is
+        the best, are left as they are, the latter with a warning.
     RAISES (ClinbertError): if the pipeline has no such component, if early stopping saw all of the development set, or
-        if nothing in it is judged.
+        if no temperature can be fitted to it.
     """
     textcat = find_textcat(nlp)
     logits, gold = read_documents(nlp, textcat, unseen(nlp, dev))
@@ -64,13 +69,23 @@ def calibrate(nlp: Language, dev: Path) -> List[GroupCalibration]:
             return calibration(_read(rows, alone, aggregate, temperature), truth, alone.exclusive)  # noqa: B023
 
         best = minimize_scalar(lambda log: measured(float(np.exp(log))).nll, bounds=BOUNDS, method="bounded")
+        if min(abs(best.x - bound) for bound in BOUNDS) < NEAR:
+            warnings.warn(
+                f"{textcat.name}: no temperature is the best for {group.name or 'its labels'}, since its "
+                f"{measured(1.0).decisions} decisions are too few or too much alike: it is left as it was",
+                stacklevel=2,
+            )
+            continue
         temperatures[group.name] = float(np.exp(best.x))
         fitted.append(
             GroupCalibration(group.name, temperatures[group.name], measured(1.0), measured(temperatures[group.name]))
         )
     if not fitted:
-        raise ClinbertError(f"{dev}: no document is judged on a label of {textcat.name}: give another development set")
-    textcat.cfg["temperatures"] = temperatures
+        raise ClinbertError(
+            f"{dev}: no temperature of {textcat.name} can be fitted to it: give a larger development set that is judged "
+            "on its labels"
+        )
+    textcat.cfg["temperatures"] = {**textcat.temperatures, **temperatures}
     return fitted
 
 
@@ -101,7 +116,7 @@ def unseen(nlp: Language, dev: Path) -> Iterator[Example]:
     if reader.get("@readers") == PATIENTS and reader.get("half") == EARLY_STOPPING:
         return make_patients_half(dev, CALIBRATION, reader.get("limit", 0))(nlp)
     if reader.get("path") is None and reader.get("@readers") == "spacy.Corpus.v1":
-        return iter(Corpus(dev)(nlp))
+        return make_corpus(dev, [])(nlp)
     raise ClinbertError(
         f"early stopping saw all of this pipeline's development set, so none is left to calibrate on: train with "
         f'[corpora.dev] @readers = "{NAME}" and half = "{EARLY_STOPPING}"'

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Callable, Literal, Union
 
 from spacy.language import Language
-from spacy.training import Corpus, Example
+from spacy.training import Example
 from spacy.util import registry
 
 from ..errors import ClinbertError
+from .corpus import make_corpus
 
 NAME = "spacy_clinbert.DevHalf.v1"
 EARLY_STOPPING, CALIBRATION = "early_stopping", "calibration"
@@ -28,7 +29,7 @@ def make_dev_half(
     """Make a reader of half the documents, drawn by a hash of each text: neither order nor other documents matter, and
     a text that stands twice is in one half.
 
-    path (Union[str, Path]): a .spacy file of `clinbert convert`.
+    path (Union[str, Path]): a .spacy file of `clinbert convert`, or a folder of such.
     half (str): "early_stopping" for training, which chooses the best pipeline by it; "calibration" for what
         `clinbert calibrate` fits a temperature to.
     RETURNS (Callable): gives an Example for each document of the half: the bare Doc and the annotated one. It raises a
@@ -37,7 +38,7 @@ def make_dev_half(
 
     def read_examples(nlp: Language) -> Iterator[Example]:
         empty = True
-        for example in _corpus(Path(path))(nlp):
+        for example in make_corpus(path, [])(nlp):
             if half_of(example.reference.text) == half:
                 empty = False
                 yield example
@@ -56,9 +57,3 @@ def half_of(text: str) -> str:
     RETURNS (str): "early_stopping" or "calibration".
     """
     return (EARLY_STOPPING, CALIBRATION)[hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] % 2]
-
-
-def _corpus(path: Path) -> Corpus:
-    if not path.is_file():
-        raise ClinbertError(f"{path}: no such file: give a .spacy file that `clinbert convert` wrote")
-    return Corpus(path)

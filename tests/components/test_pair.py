@@ -186,6 +186,10 @@ def test_data_without_classes_and_late_labels_are_errors(bert, trained):
     nlp = make_nlp(bert)
     with pytest.raises(ClinbertError, match="holds no categories"):
         nlp.initialize(lambda: examples_of(nlp, [make_pair(nlp, "a", "b")]))
+    one = make_pair(nlp, "a", "b")
+    one.cats = {"neutral": 1.0}
+    with pytest.raises(ClinbertError, match="only the class 'neutral' is there"):
+        nlp.initialize(lambda: examples_of(nlp, [one]))
     with pytest.raises(ClinbertError, match="after the model was initialized"):
         trained.get_pipe("clinbert_pair").add_label("maybe")
 

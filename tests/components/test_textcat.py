@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import spacy
 import torch
+from scipy.special import softmax
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
@@ -15,6 +16,7 @@ from thinc.api import Adam, fix_random_seed
 from spacy_clinbert.components.label_groups import gold_values, loss_and_gradient, make_groups
 from spacy_clinbert.components.textcat import ClinbertTextcat
 from spacy_clinbert.errors import ClinbertError
+from spacy_clinbert.models.window_probabilities import combine
 
 NOTES = {
     "heart": ["chest pain and heart failure .", "given aspirin for chest pain .", "history of heart failure ."],
@@ -126,7 +128,7 @@ def test_groups_each_have_one_label_and_a_missing_group_has_no_gradient(tiny_ber
     # A random pooler leaves the rows of texts 0.3 % of their norm apart: too near for so few steps.
     nlp = make(tiny_bert, groups=GROUPS, encoder={"pooler": False})
     batch = obesity(nlp)
-    with pytest.warns(UserWarning, match="1 of 5 training documents have no categories"):
+    with pytest.warns(UserWarning, match="1 of 5 training documents have no category"):
         train(nlp, batch, 100)
     doc = nlp("denies chest pain . diabetes .")
     for labels in GROUPS.values():
@@ -210,6 +212,37 @@ def test_a_pipeline_comes_back_from_disk_and_bytes(tiny_bert, tmp_path) -> None:
     assert (
         not make(tiny_bert).from_disk(tmp_path / "bare", exclude=["clinbert_textcat"]).pipe_labels["clinbert_textcat"]
     )
+
+
+@pytest.mark.parametrize("saved", [("cls", "none"), ("cls", "mean"), ("attention", "none")])
+@pytest.mark.parametrize("asked", [("cls", "readmission"), ("cls", "none"), ("max", "none"), ("attention", "none")])
+def test_a_config_at_load_changes_pooling_and_aggregate(tiny_bert, tmp_path, saved: tuple, asked: tuple) -> None:
+    nlp = make(tiny_bert, saved[0], {"max_pieces": 14}, aggregate=saved[1])
+    train(nlp, exclusive(nlp), 10)
+    nlp.to_disk(tmp_path / "model")
+    changed = {f"components.clinbert_textcat.model.{k}": v for k, v in zip(("pooling", "aggregate"), asked)}
+    again = spacy.load(tmp_path / "model", config=changed)
+    if asked[0] == "attention" != saved[0]:
+        with pytest.raises(ClinbertError, match="has weights, which this pipeline was saved without"):
+            again(LONG)
+        return
+    logits = nlp.get_pipe("clinbert_textcat").model.get_ref("output_layer").predict
+    rows = nlp.get_pipe("clinbert_textcat").model.get_ref("tok2vec").predict([nlp.make_doc(LONG)])[0]
+    assert len(rows) > 2
+    if asked == ("cls", "readmission"):
+        expected = combine(softmax(logits(rows), axis=1), "readmission", True)[0]
+    elif asked[0] == "attention":
+        expected = np.array(list(nlp(LONG).cats.values()))
+    else:
+        pooled = rows[:1] if asked[0] == "cls" else rows.max(axis=0, keepdims=True)
+        expected = softmax(logits(pooled), axis=1)[0]
+    doc = again(LONG)
+    np.testing.assert_allclose(list(doc.cats.values()), expected, atol=1e-5)
+    assert bool(doc.spans["clinbert_textcat"]) == (asked[0] == "attention")
+    assert doc._.clinbert_left_out == (48 if asked == ("cls", "none") else 0)
+    # What was asked for is what is saved.
+    again.to_disk(tmp_path / "changed")
+    np.testing.assert_allclose(list(spacy.load(tmp_path / "changed")(LONG).cats.values()), expected, atol=1e-5)
 
 
 def test_a_temperature_moves_no_decision_and_training_drops_it(tiny_bert) -> None:
@@ -309,8 +342,30 @@ def test_groups_that_are_none(tiny_bert, groups, said) -> None:
 
 def test_labels_beside_the_groups_are_refused(tiny_bert) -> None:
     nlp = make(tiny_bert, groups=GROUPS)
+    textcat = nlp.get_pipe("clinbert_textcat")
     with pytest.raises(ClinbertError, match="not those of its groups"):
-        nlp.get_pipe("clinbert_textcat").initialize(lambda: obesity(nlp), labels=["other", "labels"])
+        textcat.initialize(lambda: obesity(nlp), labels=["other", "labels"])
+    textcat.add_label("other")
+    with pytest.raises(ClinbertError, match="not those of its groups"):
+        nlp.initialize(lambda: obesity(nlp))
+
+
+@pytest.mark.parametrize(
+    "settings, nothing",
+    [
+        ({}, {"heart": 0.0, "sugar": 0.0}),
+        ({"groups": {"heart": ["heart", "sugar"]}}, {"other": 1.0}),
+        ({"exclusive": False}, {"heart": float("nan")}),
+    ],
+)
+def test_documents_of_which_nothing_is_learned_are_counted(tiny_bert, settings, nothing) -> None:
+    nlp = make(tiny_bert, **settings)
+    batch = [*exclusive(nlp), *examples(nlp, [("fever .", nothing)])]
+    with pytest.warns(UserWarning, match="1 of 7 training documents have no category that can be learned"):
+        nlp.initialize(lambda: batch)
+    textcat = nlp.get_pipe("clinbert_textcat")
+    _, gradient = textcat.get_loss(batch, [np.zeros((1, 2), dtype="float32")] * 7)
+    assert gradient[0].any() and not gradient[-1].any()
 
 
 LONG = "chest pain . " * 20

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from spacy_clinbert.cli.ehr import ehr
 from spacy_clinbert.ehr.ehr_manifest import read_manifest
+from spacy_clinbert.ehr.sources import FORMS
 from spacy_clinbert.errors import ClinbertError
 
 HEADER = "patient_id\tvadate\tvddate\tdiag\tpoa\tdiagnosis_priority\tthird_party_ind\n"
@@ -37,6 +38,15 @@ def failure(*arguments: object) -> str:
     done = call(*arguments)
     assert isinstance(done.exception, ClinbertError), done.output
     return str(done.exception)
+
+
+def test_the_help_names_all_forms():
+    said = CliRunner().invoke(ehr, ["prepare", "--help"], env={"COLUMNS": "200"}).stdout
+    assert all(form.name in said for form in FORMS)
+
+
+def test_blanks_between_systems_are_nothing(table, tmp_path):
+    assert call(table, tmp_path / "out", "--systems", "ICD9CM, ICD10CM").exit_code == 0
 
 
 def test_a_table_is_prepared_and_counted(table, tmp_path):
@@ -108,3 +118,21 @@ def test_open_data_and_the_room_it_takes(shared, tmp_path, name):
     raw = sum(path.stat().st_size for path in source.rglob("*.gz") if not path.name.startswith("d_icd"))
     assert sum(shard.bytes for shard in read_manifest(tmp_path / "out").shards) <= raw
     assert len(prepared(tmp_path / "out")) >= 99
+
+
+def test_codes_are_rolled_up_and_what_cannot_be_is_listed(tmp_path):
+    source, out = tmp_path / "visits.tsv", tmp_path / "patients"
+    rows = [
+        (patient, f"2014-03-{day:02}", f"2014-03-{day:02}", code, 1, 1, 0)
+        for patient in range(40)
+        for day, code in ((1, "ICD10_I50.9"), (2, "ICD10_I50.1"), (3, "ICD9_250.00"), (4, "ICD9_999.99"))
+    ]
+    source.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    command = ["prepare", str(source), str(out), "--roll-up", "3", "--to-icd10", "--ancestors", "--min-codes", "2"]
+    done = CliRunner().invoke(ehr, command)
+    assert done.exit_code == 0, done.output
+    codes, ancestors = (json.loads((out / name).read_text()) for name in ("codes.json", "ancestors.json"))
+    assert {"ICD10CM/I50", "ICD10CM/E11"} <= set(codes) and not {"ICD10CM/I509", "ICD9CM/25000"} & set(codes)
+    assert "ICD10CM/I00-I99" in ancestors["ICD10CM/I50"]
+    lines = map(json.loads, (out / "rejected.jsonl").read_text().splitlines())
+    assert {(line["code"], line["rows"]) for line in lines if "code" in line} == {("ICD9CM/99999", 40)}

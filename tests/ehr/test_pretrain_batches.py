@@ -1,6 +1,7 @@
 """Masks, patients and batches of pretraining on codes: functions of seed and patient, whatever the division."""
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -9,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_clinbert.ehr.code_batches import POOL, CodeBatches
-from spacy_clinbert.ehr.code_dataset import CodeDataset, find_side
+from spacy_clinbert.ehr.code_dataset import CodeDataset, find_side, to_patients
 from spacy_clinbert.ehr.code_masking import CodeMasking
 from spacy_clinbert.ehr.pretrain_settings import LOT, CodeTrainingSettings
+from spacy_clinbert.ehr.schemas import SEQUENCES
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.code_bert import CodeBertConfig, CodeBertForPreTraining
 from spacy_clinbert.models.code_sequences import CodeLayout
@@ -227,3 +229,10 @@ def test_logits_do_not_depend_on_padding_order_and_bucket(patients, style):
         for way in ways[1:]:
             for first, second in zip(ways[0][key], way[key], strict=True):
                 torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
+
+
+def test_a_stay_of_seven_days_is_not_prolonged():
+    stays = [[7], [8], [0, 8, 7], [7, 7]]
+    one = {name: [1] for name in ("input_ids", "visit", "rank", "day")}
+    rows = [{"subject_id": str(number), **one, "los": los, "gap": los} for number, los in enumerate(stays)]
+    assert to_patients(pa.Table.from_pylist(rows, SEQUENCES)).prolonged.tolist() == [0, 1, 1, 0]

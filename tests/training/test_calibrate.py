@@ -119,9 +119,31 @@ def test_the_command_writes_a_calibrated_pipeline(tiny_bert, corpus, tmp_path) -
 def test_what_cannot_be_calibrated(tiny_bert, corpus, tmp_path) -> None:
     with pytest.raises(ClinbertError, match="0 components clinbert_textcat"):
         calibrate(spacy.blank("en"), corpus)
-    with pytest.raises(ClinbertError, match="no such file"):
+    with pytest.raises(ClinbertError, match=r"none\.spacy is no \.spacy file that can be read"):
         calibrate(pipeline(tiny_bert, halved(corpus)), tmp_path / "none.spacy")
+    (tmp_path / "broken.spacy").write_bytes(b"He has fever")
+    for reader in (halved(corpus), {"@readers": "spacy.Corpus.v1", "path": None}):
+        with pytest.raises(ClinbertError, match=r"broken\.spacy is no \.spacy file"):
+            calibrate(pipeline(tiny_bert, reader), tmp_path / "broken.spacy")
     DocBin(docs=[spacy.blank("en").make_doc("one")]).to_disk(tmp_path / "one.spacy")
     empty = "calibration" if half_of("one") == "early_stopping" else "early_stopping"
     with pytest.raises(ClinbertError, match="too small to be halved"):
         list(make_dev_half(tmp_path / "one.spacy", empty)(spacy.blank("en")))
+
+
+@pytest.mark.parametrize("number, is_exclusive", [(1, True), (20, True), (20, False)])
+def test_where_no_temperature_is_the_best_none_is_set(tiny_bert, tmp_path, number: int, is_exclusive: bool) -> None:
+    """A label that always holds, and a single document, would be fitted without end."""
+    nlp = pipeline(tiny_bert, {"@readers": "spacy.Corpus.v1", "path": None})
+    textcat = nlp.get_pipe("clinbert_textcat")
+    textcat.exclusive = is_exclusive
+    docs = [nlp.make_doc(f"chest pain patient {i} .") for i in range(number)]
+    likelier = max(docs[0].cats or nlp(docs[0].text).cats.items(), key=lambda one: one[1])[0]
+    for doc in docs:
+        doc.cats = {label: float((label == likelier) == is_exclusive) for label in textcat.labels}
+        if not is_exclusive:
+            doc.cats = {label: float(nlp(doc.text).cats[label] >= 0.5) for label in textcat.labels}
+    DocBin(docs=docs).to_disk(tmp_path / "alike.spacy")
+    with pytest.warns(UserWarning, match="too few or too much alike"), pytest.raises(ClinbertError, match="larger"):
+        calibrate(nlp, tmp_path / "alike.spacy")
+    assert textcat.temperatures == {}

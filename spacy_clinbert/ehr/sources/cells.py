@@ -62,7 +62,11 @@ def _times(cells: pl.Series) -> pl.Series:
     times = _parse(texts, _FORMATS.get(len(first), _FORMATS[19]))
     if times.null_count() > texts.null_count():
         # 2180-05-06T22:23:00.000-04:00 (FHIR, Synthea), 20080101.0 (pandas).
-        bare = texts.str.strip_chars().str.replace("T", " ", literal=True).str.replace(r"(\.\d+)? ?(Z|UTC|[+-]\d\d:?\d\d)?$", "")
+        bare = (
+            texts.str.strip_chars()
+            .str.replace("T", " ", literal=True)
+            .str.replace(r"(\.\d+)? ?(Z|UTC|[+-]\d\d:?\d\d)?$", "")
+        )
         parsed = [_parse(bare.set(bare.str.len_chars() != length, None), form) for length, form in _FORMATS.items()]
         times = pl.select(pl.coalesce(pl.lit(each) for each in (times, *parsed))).to_series()
     return times
