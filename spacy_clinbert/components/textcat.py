@@ -146,12 +146,18 @@ class ClinbertTextcat(Head):
         self.exclusive = exclusive
         self.threshold = threshold
         self.spans_key = spans_key
+        self._asked = {group: list(labels) for group, labels in (groups or {}).items()}
         # Saved with the weights, whose outputs they name.
-        self.cfg.update(groups={group: list(labels) for group, labels in (groups or {}).items()}, temperatures={})
+        self.cfg.update(groups=self._asked, temperatures={})
 
     @property
     def groups(self) -> List[LabelGroup]:
         """How the labels are read: groups that tile them."""
+        if self._asked and self._asked != self.cfg["groups"]:
+            raise ClinbertError(
+                f"{self.name}: the groups of the config are not those that this pipeline was trained with: leave them "
+                "as they were saved, or train anew"
+            )
         return make_groups(self.labels, self.cfg["groups"], self.exclusive)
 
     @property

@@ -89,7 +89,8 @@ def layer_of(record: Record, name: str, labels: FrozenSet[str]) -> Record:
 
 
 def _layer(doc: Doc, name: str, labels: FrozenSet[str], spans: Sequence[Span]) -> SpanGroup:
-    inside = [Span(doc, span.start, span.end, name) for span in spans if span.label_ in labels]
+    # A corpus converted for one layer has that layer's name for a label.
+    inside = [Span(doc, span.start, span.end, name) for span in spans if span.label_ == name or span.label_ in labels]
     return SpanGroup(doc, name=name, spans=filter_spans(inside))
 
 

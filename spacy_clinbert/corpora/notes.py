@@ -106,8 +106,8 @@ def _note(row: Row, number: int) -> Union[Note, Rejected]:
 
 
 def _label(value: Any) -> str:
-    # Where values are missing, pandas writes whole numbers as 7.0.
-    return "" if value is None else re.sub(r"\A(\d+)\.0\Z", r"\1", str(value).strip())
+    # Where values are missing, pandas writes NaN for them, and whole numbers as 7.0.
+    return "" if value is None or value != value else re.sub(r"\A(\d+)\.0\Z", r"\1", str(value).strip())
 
 
 def _name(note_id: Any) -> str:

@@ -106,7 +106,7 @@ def predicted_tags(
     RETURNS (List[str]): a tag for each token; O behind the cut.
     """
     tags = ["O"] * length
-    flags = ill_formed(doc)
+    flags = ill_formed(doc, spans_key)
     starts = list(accumulate((len(word) + 1 for word in words), initial=0))
     for span in filter_spans(span for span in mention_spans(doc, spans_key) if label in (None, span.label_)):
         first, end = bisect_right(starts, span.start_char) - 1, bisect_left(starts, span.end_char)

@@ -66,7 +66,7 @@ def predict_documents(
         for gold, (doc,) in zip(batch, found):
             keys.update(doc.spans)
             spans = mention_spans(doc, spans_key)
-            flags = ill_formed(doc)
+            flags = ill_formed(doc, spans_key)
             sections = (
                 read_sections(doc, SECTIONS_KEY) if SECTIONS_KEY in doc.spans else split_sections(doc.text, lexicon)
             )
@@ -145,15 +145,17 @@ def mention_spans(doc: Doc, spans_key: Optional[str]) -> List[Span]:
     return list(doc.ents if spans_key is None else doc.spans.get(spans_key, ()))
 
 
-def ill_formed(doc: Doc) -> Set[Tuple[int, int, str]]:
+def ill_formed(doc: Doc, spans_key: Optional[str]) -> Set[Tuple[int, int, str]]:
     """The mentions of which `clinbert_ner` says that they begin with an I (`decoding = "argmax"`).
 
     doc (Doc): the annotated Doc.
+    spans_key (Optional[str]): key in `doc.spans` of the mentions; None for `doc.ents`, of which any group may tell.
     RETURNS (Set[Tuple[int, int, str]]): first token, end token and label of each.
     """
     return {
         place(span)
-        for group in doc.spans.values()
+        for key, group in doc.spans.items()
+        if spans_key in (None, key)
         for span, well_formed in zip(group, group.attrs.get("well_formed", ()))
         if not well_formed
     }

@@ -50,7 +50,8 @@ def DenseTextClassifier(
     classify: Model[List[Floats2d], List[Floats2d]] = with_array(
         chain(before, dense, activate(activation), between, output)
     )
-    head = chain(pool_rows("cls" if aggregate == "none" else None), classify)
+    pool = pool_rows("cls" if aggregate == "none" else None)
+    head: Model[List[Floats2d], List[Floats2d]] = chain(pool, classify)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, head)
     model.attrs.update(pooling=FromConfig("cls"), aggregate=FromConfig(aggregate))
     model.set_ref("tok2vec", tok2vec)

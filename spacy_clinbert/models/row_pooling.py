@@ -62,8 +62,8 @@ def attention_weights(model: Model, rows: Floats2d) -> Floats1d:
         return model.ops.alloc1f(0)
     if not model.has_param("query"):
         raise ClinbertError(
-            'pooling = "attention" has weights, which this pipeline was saved without: load it with the pooling that it '
-            "was trained with"
+            'pooling = "attention" has weights, which this pipeline was saved without: load it with the pooling '
+            "that it was trained with"
         )
     scores = rows @ model.get_param("query")
     return cast(Floats1d, model.ops.softmax(scores[None])[0])

@@ -58,8 +58,9 @@ def read_scheme(classes: Sequence[str], scheme: Optional[str] = None) -> Scheme:
             "such as --labels O,B-problem,I-problem"
         )
     no_word = [name for name in classes if name.casefold() in NO_WORD]
-    entities = [name for name in classes if name.casefold() not in OUTSIDE and name not in no_word]
-    if not entities or len(entities) == len(classes):
+    # Classes of one name count as one: the likeliest of them gives its logit.
+    entities = [one for one in dict.fromkeys(classes) if one.casefold() not in OUTSIDE and one not in no_word]
+    if not entities or set(entities) == set(classes):
         lacking = "an entity" if not entities else "outside"
         raise ClinbertError(f"none of its classes ({_some(classes)}) is {lacking}: give their names by --labels")
     parts = _split(entities, scheme)

@@ -60,7 +60,7 @@ def TextClassifier(
     dropout = cast(Model[Floats2d, Floats2d], Dropout())
     classify: Model[List[Floats2d], List[Floats2d]] = with_array(chain(dropout, output))
     pool = pool_rows(pooling if aggregate == "none" else None)
-    head = chain(pool, classify)
+    head: Model[List[Floats2d], List[Floats2d]] = chain(pool, classify)
     model: Model[List[Doc], List[Floats2d]] = chain(tok2vec, head)
     model.attrs["pooling"], model.attrs["aggregate"] = FromConfig(pooling), FromConfig(aggregate)
     model.set_ref("tok2vec", tok2vec)

@@ -96,7 +96,7 @@ class TransformerShim(PyTorchShim):
     def load(self, name: str) -> None:
         """Read an encoder by catalogue alias, hub id or folder."""
         checkpoint = read_checkpoint(name, self.settings.pooler)
-        self.cfg = {"name": name, "trained_length": checkpoint.trained_length}
+        self.cfg = {"name": name, "trained_length": checkpoint.trained_length, "pooler": self.settings.pooler}
         self._settle(checkpoint.model, checkpoint.tokenizer)
         if self.settings.pooler and hasattr(self._model, "pooler") and not self.pooled:
             warnings.warn(
@@ -231,6 +231,10 @@ class TransformerShim(PyTorchShim):
         """Restore what `to_bytes` wrote; the folder or hub that it came from is not needed."""
         msg = srsly.msgpack_loads(bytes_data)
         self.cfg = msg["cfg"]
+        if self.settings.pooler and not self.cfg.get("pooler", True):
+            raise ClinbertError(
+                f"pooler = true, but {self.cfg['name']!r} was trained and saved without its pooler: set pooler = false"
+            )
         if msg["files"]:
             self._settle(*from_files(msg["files"], self.settings.pooler))
         return self

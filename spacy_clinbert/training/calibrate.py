@@ -22,9 +22,8 @@ from .corpus import make_corpus
 from .dev_halves import CALIBRATION, EARLY_STOPPING, NAME, make_dev_half
 
 # Bounds of the logarithm of a temperature. One at a bound is no calibration: where a label always holds, or hardly any
-# document is judged, the likelihood grows without end.
+# document is judged, the likelihood grows up to it.
 BOUNDS = (-4.0, 4.0)
-NEAR = 0.01
 BATCH = 32
 
 
@@ -48,10 +47,10 @@ def calibrate(nlp: Language, dev: Path) -> List[GroupCalibration]:
 
     nlp (Language): the pipeline; changed.
     dev (Path): the development set of its training; of patients, the cohort.
-    RETURNS (List[GroupCalibration]): what was fitted; groups of which nothing is judged, or of which no temperature is
-        the best, are left as they are, the latter with a warning.
+    RETURNS (List[GroupCalibration]): what was fitted. A group of which nothing is judged is left as it is; one of which
+        no temperature is the best gets 1, and a warning says so.
     RAISES (ClinbertError): if the pipeline has no such component, if early stopping saw all of the development set, or
-        if no temperature can be fitted to it.
+        if nothing in it is judged.
     """
     textcat = find_textcat(nlp)
     logits, gold = read_documents(nlp, textcat, unseen(nlp, dev))
@@ -65,26 +64,21 @@ def calibrate(nlp: Language, dev: Path) -> List[GroupCalibration]:
         alone = LabelGroup(group.name, list(range(len(group.columns))), group.exclusive)
         aggregate = textcat.model.attrs["aggregate"]
 
-        def measured(temperature: float) -> Calibration:
-            return calibration(_read(rows, alone, aggregate, temperature), truth, alone.exclusive)  # noqa: B023
+        def measured(log: float) -> Calibration:
+            return calibration(_read(rows, alone, aggregate, float(np.exp(log))), truth, alone.exclusive)  # noqa: B023
 
-        best = minimize_scalar(lambda log: measured(float(np.exp(log))).nll, bounds=BOUNDS, method="bounded")
-        if min(abs(best.x - bound) for bound in BOUNDS) < NEAR:
+        best = minimize_scalar(lambda log: measured(log).nll, bounds=BOUNDS, method="bounded")
+        if any(measured(bound).nll <= best.fun for bound in BOUNDS):
             warnings.warn(
                 f"{textcat.name}: no temperature is the best for {group.name or 'its labels'}, since its "
-                f"{measured(1.0).decisions} decisions are too few or too much alike: it is left as it was",
+                f"{measured(0.0).decisions} decisions are too few or too much alike: it stays uncalibrated",
                 stacklevel=2,
             )
-            continue
+            best.x = 0.0
         temperatures[group.name] = float(np.exp(best.x))
-        fitted.append(
-            GroupCalibration(group.name, temperatures[group.name], measured(1.0), measured(temperatures[group.name]))
-        )
+        fitted.append(GroupCalibration(group.name, temperatures[group.name], measured(0.0), measured(best.x)))
     if not fitted:
-        raise ClinbertError(
-            f"{dev}: no temperature of {textcat.name} can be fitted to it: give a larger development set that is judged "
-            "on its labels"
-        )
+        raise ClinbertError(f"{dev}: no document is judged on a label of {textcat.name}: give another development set")
     textcat.cfg["temperatures"] = {**textcat.temperatures, **temperatures}
     return fitted
 

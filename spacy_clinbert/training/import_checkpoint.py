@@ -53,6 +53,8 @@ def import_checkpoint(
     if classes is not None and len(classes) != len(names):
         raise ClinbertError(f"{name} has {len(names)} classes, but --labels names {len(classes)}: name each, in order")
     names = list(classes or names)
+    if not all(map(str.strip, names)):
+        raise ClinbertError(f"{name}: one of its {len(names)} classes has an empty name: name each by --labels")
     try:
         if kind.endswith(TOKENS):
             said = add_ner(nlp, name, model, names, scheme)

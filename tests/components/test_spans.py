@@ -17,8 +17,8 @@ from spacy.vocab import Vocab
 
 from spacy_clinbert.components.extensions import find_attr
 from spacy_clinbert.components.spans import ClinbertSpans
-from spacy_clinbert.corpora.docs import make_doc
-from spacy_clinbert.corpora.gold_spans import gold_mentions, layered
+from spacy_clinbert.corpora.docs import layer_of, make_doc
+from spacy_clinbert.corpora.gold_spans import gold_mentions, gold_spans, layered
 from spacy_clinbert.corpora.records import Mention
 from spacy_clinbert.corpora.semclinbr import FORMAT
 from spacy_clinbert.errors import ClinbertError
@@ -306,6 +306,18 @@ def test_a_mention_is_one_of_each_layer_that_holds_its_label() -> None:
         (((0, 4),), "a"),
     ]
     assert set(layered(once, layers)) == set(once)
+
+
+def test_what_is_learned_of_a_corpus_of_one_layer_is_what_is_scored() -> None:
+    nlp = blank(gold_key=None)
+    record = make_record(2, 0).record
+    doc, _ = make_doc(layer_of(record, "Disorders", FORMAT.layers["Disorders"]), nlp, FORMAT)
+    learned = {(span.start_char, span.end_char, span.label_) for span in gold_spans(doc, None) or ()}
+    scored = {(*one.fragments[0], one.label) for one in gold_mentions(doc, None) or () if len(one.fragments) == 1}
+    assert learned and learned <= scored and {label for *_, label in learned} == {"Disorders"}
+    # The same as of the whole corpus.
+    whole, _ = make_doc(record, nlp, FORMAT)
+    assert learned == {(span.start_char, span.end_char, span.label_) for span in whole.spans["Disorders"]}
 
 
 def test_the_gold_of_a_key_of_ones_own() -> None:

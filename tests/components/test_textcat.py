@@ -368,6 +368,18 @@ def test_documents_of_which_nothing_is_learned_are_counted(tiny_bert, settings, 
     assert gradient[0].any() and not gradient[-1].any()
 
 
+def test_groups_and_pooler_at_load_must_be_those_of_training(tiny_bert, tmp_path) -> None:
+    nlp = make(tiny_bert, groups=GROUPS, encoder={"pooler": False})
+    nlp.initialize(lambda: obesity(nlp)[:1])
+    nlp.to_disk(tmp_path / "model")
+    changed = spacy.load(tmp_path / "model", config={"components.clinbert_textcat.groups.sugar": ["sugar=Y", "no"]})
+    with pytest.raises(ClinbertError, match="not those that this pipeline was trained with"):
+        changed("chest pain .")
+    assert spacy.load(tmp_path / "model")("chest pain .").cats
+    with pytest.raises(ClinbertError, match="saved without its pooler"):
+        spacy.load(tmp_path / "model", config={"components.clinbert_textcat.model.tok2vec.pooler": True})
+
+
 LONG = "chest pain . " * 20
 
 

@@ -43,6 +43,7 @@ def test_files_named_by_split_with_ids_that_stand_twice(tmp_path: Path) -> None:
     "bad, said",
     [
         ({"note_id": "1", "text": "secret words", "label": None}, "row 2: it has no label"),
+        ({"note_id": "1", "text": "secret words", "label": float("nan")}, "row 2: it has no label"),
         ({"note_id": "1", "label": "a"}, "row 2: it has no text"),
         ({"text": "secret words", "label": "a"}, "row 2: it has no note id"),
     ],

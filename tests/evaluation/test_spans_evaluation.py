@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 from thinc.api import Model
 from tiny_corpora import annotate, write_corpus
 
@@ -137,6 +137,22 @@ def test_a_corpus_of_one_layer_is_judged_by_that_layer(tmp_path: Path) -> None:
     record = annotate("1", TEXT, ("febre alta", "Finding"), ("tosse", "Finding"))
     scores = judge(tmp_path, pipeline(ALL), [record]).run.scores
     assert set(scores["challenge"]["entity"]["labels"]) == {"Finding"} and scores["mentions"] == 2
+
+
+def test_what_another_component_found_ill_formed_counts_here(tmp_path: Path) -> None:
+    """`clinbert_ner` with `decoding = "argmax"` beside `clinbert_spans`, of which the second is judged."""
+    nlp = pipeline(ALL)
+    nlp.add_pipe("test_spans_ill_formed", first=True)
+    plain, beside = (judge(tmp_path, one).run.scores for one in (pipeline(ALL), nlp))
+    assert beside["document"]["strict"]["micro"] == plain["document"]["strict"]["micro"]
+    assert beside["document"]["ill_formed"] == 0 and beside["paper"]["strict"] == plain["paper"]["strict"]
+
+
+@Language.component("test_spans_ill_formed", assigns=["doc.spans"])
+def find_ill_formed(doc: Doc) -> Doc:
+    spans = [Span(doc, token.i, token.i + 1, "Chemicals and Drugs") for token in doc if token.text == "dipirona"]
+    doc.spans["clinbert_ner"] = SpanGroup(doc, attrs={"well_formed": [False] * len(spans)}, spans=spans)
+    return doc
 
 
 def test_where_the_mentions_stand() -> None:

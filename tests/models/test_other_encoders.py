@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spacy
 import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
@@ -19,7 +20,10 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
+from spacy_clinbert.components.pair import make_pair
 from spacy_clinbert.models.note_encoder import NoteEncoder
+from spacy_clinbert.models.note_pairs import NotePairs
+from spacy_clinbert.models.note_windows import NoteWindows
 
 WORDS = "The patient was admitted with chest pain and shortness of breath , denies fever .".split()
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -52,10 +56,15 @@ def write(kind: str, folder: Path) -> Path:
     raw = byte_tokenizer()
     if kind == "modernbert":
         raw.post_processor = processors.TemplateProcessing(
-            single="<s> $A </s>", special_tokens=[("<s>", raw.token_to_id("<s>")), ("</s>", raw.token_to_id("</s>"))]
+            single="<s> $A </s>",
+            pair="<s> $A </s> $B </s>",
+            special_tokens=[("<s>", raw.token_to_id("<s>")), ("</s>", raw.token_to_id("</s>"))],
         )
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, cls_token="<s>", sep_token="</s>", **specials)
     else:
+        raw.post_processor = processors.RobertaProcessing(
+            ("</s>", raw.token_to_id("</s>")), ("<s>", raw.token_to_id("<s>"))
+        )
         tokenizer = RobertaTokenizerFast(tokenizer_object=raw, **specials)
     size = len(tokenizer)
     ids = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
@@ -96,3 +105,29 @@ def test_encoder_takes_it(kind, tmp_path):
     _, backprop = encoder.begin_update(docs)
     backprop([np.ones_like(part) for part in rows])
     assert any(p.grad is not None for p in shim._model.parameters())
+
+
+@pytest.mark.parametrize("architecture", [NoteWindows, NotePairs])
+@pytest.mark.parametrize("kind", ["roberta", "longformer", "modernbert"])
+def test_windows_and_pairs_of_it(kind, architecture, tmp_path):
+    folder = write(kind, tmp_path / kind)
+    nlp = spacy.blank("en")
+    texts = [("chest pain", "denies fever"), ("", "fever"), (" ".join(WORDS * 9), "pain"), ("", "")]
+    docs = [make_pair(nlp, *pair) for pair in texts]
+    found = []
+    for bound in (4096, 64):
+        encoder = architecture(str(folder), dropout=0.0, max_batch_pieces=bound, freeze_layers=1)
+        encoder.initialize(X=docs)
+        rows, backprop = encoder.begin_update(docs)
+        backprop([np.ones_like(part) for part in rows])
+        parameters = encoder.shims[0]._model.named_parameters()
+        found.append({name: p.grad.numpy().copy() for name, p in parameters if p.grad is not None})
+        for part, doc in zip(rows, docs):
+            np.testing.assert_allclose(part, encoder.predict([doc])[0], atol=1e-4)
+    largest = max(np.abs(gradient).max() for gradient in found[0].values())
+    assert largest > 0 and found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        np.testing.assert_allclose(found[1][name], gradient, atol=1e-5 * largest)
+    again = architecture("gone").from_bytes(encoder.to_bytes())
+    np.testing.assert_allclose(again.predict(docs)[2], encoder.predict(docs)[2], atol=1e-6)
+    assert encoder.shims[0].pooled == (kind != "modernbert")

@@ -24,6 +24,7 @@ from spacy_clinbert.models.tag_schemes import read_scheme
         (["OUT", "S-100", "E-coli"], "io", ["O", "I-S-100", "I-E-coli"]),
         (["O", "B-x", "I-x", "L-x", "U-x"], "bilou", ["O", "B-x", "I-x", "I-x", "B-x"]),
         (["S-x", "E-x", "I-x", "B-x", "O"], "bilou", ["B-x", "I-x", "I-x", "B-x", "O"]),
+        (["O", "B-x", "I-x", "B-x", "O"], "iob2", ["O", "B-x", "I-x", "B-x", "O"]),
         (["O", "B_x", "M_x", "E_x", "W_x"], "bilou", ["O", "B-x", "I-x", "I-x", "B-x"]),
     ],
 )
@@ -47,6 +48,7 @@ def test_classes_for_what_is_no_word_are_named():
     [
         (["LABEL_0", "LABEL_1"], None, "have no names .* --labels O,B-problem"),
         (["B-x", "I-x"], None, "is outside"),
+        (["B-x", "B-x"], None, "is outside"),
         (["O", "X"], None, "is an entity"),
         (["O", "B-x", "I-x", "y"], None, "class y is of another form than B-x"),
         (["O", "B-x", "I-x"], "bilou", "are iob2, not bilou"),

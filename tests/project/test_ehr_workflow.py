@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SMALLEST = {"ehr_patients": 900, "ehr_design": "paper", "ehr_epochs": 1, "ehr_runs": 1}
+SMALLEST = {"ehr_patients": 600, "ehr_design": "paper", "ehr_epochs": 1, "ehr_runs": 1}
 ENCODED = ("ffn", "gru", "bigru", "retain")
 SYSTEMS = {"logistic", "forest", "boosting", *(f"static-{head}" for head in ENCODED[1:])}
 SYSTEMS |= {f"{name}-{head}" for name in ("medbert", "untrained") for head in ENCODED}

@@ -25,6 +25,7 @@ SCHEMES = {
     "iob1": ["B-x", "I-y", "I-x", "O"],
     "io": ["DATE", "O", "PATIENT"],
     "bilou": ["O", "B-x", "I-x", "L-x", "U-x", "B-y", "I-y", "L-y", "U-y"],
+    "twice": ["B-x", "O", "I-x", "B-x", "I-x"],
     "bioes": ["S_x", "E_x", "I_x", "B_x", "O"],
 }
 
@@ -96,6 +97,8 @@ def test_names_can_be_given(tmp_path):
         import_checkpoint(str(folder))
     with pytest.raises(ClinbertError, match="has 3 classes, but --labels names 2"):
         import_checkpoint(str(folder), classes=["O", "B-x"])
+    with pytest.raises(ClinbertError, match="one of its 3 classes has an empty name"):
+        import_checkpoint(str(folder), classes=["O", "B-x", " "])
     imported = import_checkpoint(str(folder), classes=["O", "B-x", "I-x"])
     assert imported.summary["scheme"] == "iob2" and imported.nlp.get_pipe("clinbert_ner").labels == ("x",)
 
