@@ -12,8 +12,8 @@ def create_name_cohort(cohort: Union[str, Path]) -> Callable[[Language], Languag
     """Make a callback for `[training.before_to_disk]` that names the cohort among `nlp.meta["sources"]`, spaCy's own
     field, and its source for the predictions to carry.
 
-    cohort (Union[str, Path]): a folder that `clinbert ehr cohort` wrote. It is read at once: the meta must tell what was
-        trained on, not what lies there later.
+    cohort (Union[str, Path]): a folder that `clinbert ehr cohort` wrote. It is read at once: the meta must tell what
+        was trained on, not what lies there later.
     RETURNS (Callable[[Language], Language]): adds to the meta, once.
     RAISES (ClinbertError): if the folder holds no cohort.
     """

@@ -38,7 +38,6 @@ def sequence_classifier(
     model.attrs["pooling"], model.attrs["aggregate"] = kind, "none"
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("head", head)
-    model.set_ref("attention", None)
     model.set_ref("output_layer", output)
     return model
 
