@@ -33,10 +33,10 @@ SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents
 NOTES = SHARED / "data" / "notes" / "mtsamples.jsonl.gz"
 VOCABULARY = 8000
 # The sizes follow no paper: what two cores can train in minutes.
-NETWORK = ModelSettings(hidden_size=192, layers=3, heads=3, feed_forward=768, dropout=0.0)
-RATE, WARMUP, BATCH = 1e-3, 0.05, 32
-# Steps by which the time of one is measured.
-TRIAL = 30
+NETWORK = ModelSettings(hidden_size=128, layers=2, heads=2, feed_forward=512, dropout=0.0)
+RATE, WARMUP, BATCH = 2e-3, 0.05, 32
+# Two short runs tell the time of a step: what both need besides drops out.
+TRIALS = (20, 120)
 NER_SENTENCES, NER_EPOCHS, NER_RATE, SEEDS = 500, 20, 5e-4, range(3)
 
 
@@ -57,14 +57,16 @@ def settings_of(instances: Path, output: Path, model: ModelSettings, **training:
 
 
 def pretrain_for(minutes: float, instances: Path, output: Path) -> Pretrained:
-    """Pretrain for so long: a first run tells how many steps that is."""
+    """Pretrain for so long, the steps counted without start and scores."""
     common = {"batch_size": BATCH, "learning_rate": RATE}
-    trial = settings_of(instances, output, NETWORK, steps=TRIAL, warmup_steps=1, **common).model_copy(
-        update={"paths": Paths(instances=instances, output=output, held_out=False)}
-    )
-    began = time.monotonic()
-    pretrain(trial)
-    steps = int(minutes * 60 / (time.monotonic() - began) * TRIAL)
+    seconds = []
+    for steps in TRIALS:
+        trial = settings_of(instances, output, NETWORK, steps=steps, warmup_steps=1, **common)
+        unscored = Paths(instances=instances, output=output, held_out=False)
+        began = time.monotonic()
+        pretrain(trial.model_copy(update={"paths": unscored}))
+        seconds.append(time.monotonic() - began)
+    steps = int(minutes * 60 * (TRIALS[1] - TRIALS[0]) / (seconds[1] - seconds[0]))
     return pretrain(settings_of(instances, output, NETWORK, steps=steps, warmup_steps=int(WARMUP * steps), **common))
 
 
