@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.language import Language
@@ -142,22 +142,9 @@ class ClinbertAssertion(Head):
         """
         examples = list(examples)
         gold = [self._gold_classes(example) for example in examples]
-        total = sum(int((classes >= 0).sum()) for classes in gold)
-        if not total:
+        if not any((classes >= 0).any() for classes in gold):
             self._warn_of_lost_entities(examples)
-        loss = 0.0
-        gradients: List[Floats2d] = []
-        for classes, logits in zip(gold, scores):
-            known = np.flatnonzero(classes >= 0)
-            gradient = np.zeros(logits.shape, dtype="float32")
-            if len(known):
-                probabilities = softmax(self.model.ops.to_numpy(logits)[known])
-                right = np.arange(len(known)), classes[known]
-                loss -= float(np.log(np.maximum(probabilities[right], 1e-30)).sum()) / total
-                probabilities[right] -= 1.0
-                gradient[known] = probabilities / total
-            gradients.append(self.model.ops.asarray2f(cast(Floats2d, gradient)))
-        return loss, gradients
+        return self.cross_entropy(gold, scores)
 
     def _gold_classes(self, example: Example) -> np.ndarray:
         """The gold class of each predicted entity, -1 where there is none to learn: shape (len(predicted.ents),)."""

@@ -1,15 +1,18 @@
 """What the trained heads share: labels that are fixed before the model, and a backward pass that always runs."""
 
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
 
+import numpy as np
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
 
 from ..errors import ClinbertError
+from ..models.tag_decoding import softmax
 from .extensions import register_extensions
 
 # How many Docs the model sees to infer its shapes.
@@ -91,6 +94,28 @@ class Head(TrainablePipe):
             self.finish_update(sgd)
         losses[self.name] += loss
         return losses
+
+    def cross_entropy(self, gold: Sequence[np.ndarray], scores: Sequence[Floats2d]) -> Tuple[float, List[Floats2d]]:
+        """The mean cross-entropy over all rows of the batch that have gold, and its gradient.
+
+        gold (Sequence[np.ndarray]): the class of each row of each Doc, -1 where there is none to learn.
+        scores (Sequence[Floats2d]): logits, shape (rows, classes) per Doc.
+        RETURNS (Tuple[float, List[Floats2d]]): the loss and its gradient, zeros for rows without gold.
+        """
+        total = sum(int((classes >= 0).sum()) for classes in gold)
+        loss = 0.0
+        gradients: List[Floats2d] = []
+        for classes, logits in zip(gold, scores):
+            known = np.flatnonzero(classes >= 0)
+            gradient = np.zeros(logits.shape, dtype="float32")
+            if len(known):
+                probabilities = softmax(self.model.ops.to_numpy(logits)[known])
+                places = np.arange(len(known)), classes[known]
+                loss -= float(np.log(np.maximum(probabilities[places], 1e-30)).sum()) / total
+                probabilities[places] -= 1.0
+                gradient[known] = probabilities / total
+            gradients.append(self.model.ops.asarray2f(cast(Floats2d, gradient)))
+        return loss, gradients
 
     def take_labels(self, found: Iterable[str], labels: Optional[Sequence[str]], what: str) -> None:
         """Take the labels over at `initialize`.

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.language import Language
@@ -137,22 +137,7 @@ class ClinbertNer(Head):
         scores (List[Floats2d]): logits, shape (len(doc), tags) per Doc.
         RETURNS (Tuple[float, List[Floats2d]]): the loss and its gradient.
         """
-        gold = [self._gold_tags(example) for example in examples]
-        total = sum(int((tags >= 0).sum()) for tags in gold)
-        loss = 0.0
-        gradients: List[Floats2d] = []
-        for tags, logits in zip(gold, scores):
-            known = np.flatnonzero(tags >= 0)
-            gradient = np.zeros(logits.shape, dtype="float32")
-            if len(known):
-                probabilities = softmax(self.model.ops.to_numpy(logits)[known])
-                loss -= (
-                    float(np.log(np.maximum(probabilities[np.arange(len(known)), tags[known]], 1e-30)).sum()) / total
-                )
-                probabilities[np.arange(len(known)), tags[known]] -= 1.0
-                gradient[known] = probabilities / total
-            gradients.append(self.model.ops.asarray2f(cast(Floats2d, gradient)))
-        return loss, gradients
+        return self.cross_entropy([self._gold_tags(example) for example in examples], scores)
 
     def _gold_tags(self, example: Example) -> np.ndarray:
         """The gold tag of each predicted token, -1 where there is none to learn: shape (len(predicted),)."""

@@ -1,7 +1,7 @@
 """`clinbert_pair`: whether one text follows from another (MedNLI), and other classes of pairs of texts."""
 
 import warnings
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.language import Language
@@ -118,18 +118,7 @@ class ClinbertPair(Head):
         RETURNS (Tuple[float, List[Floats2d]]): the loss and its gradient.
         """
         gold = [self._gold_class(example.reference.cats) for example in examples]
-        total = sum(one is not None for one in gold)
-        loss = 0.0
-        gradients: List[Floats2d] = []
-        for place, logits in zip(gold, scores):
-            gradient = np.zeros(logits.shape, dtype="float32")
-            if place is not None:
-                probabilities = softmax(self.model.ops.to_numpy(logits))
-                loss -= float(np.log(max(probabilities[0, place], 1e-30))) / total
-                probabilities[0, place] -= 1.0
-                gradient = probabilities / total
-            gradients.append(self.model.ops.asarray2f(cast(Floats2d, gradient)))
-        return loss, gradients
+        return self.cross_entropy([np.array([-1 if place is None else place]) for place in gold], scores)
 
     def _gold_class(self, cats: Dict[str, float]) -> Optional[int]:
         """The place of the class that a pair has; None where it has none that can be learned."""
