@@ -5,7 +5,7 @@ import os
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional, Protocol, Sequence, Union, cast
+from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union, cast
 
 import srsly
 from spacy.tokens import Doc
@@ -16,6 +16,7 @@ from thinc.types import Floats2d, FloatsXd
 from ..errors import ClinbertError
 from .batches import MicroBatch
 from .checkpoints import freeze, from_files, max_positions, read_checkpoint, set_dropout, to_files
+from .fused_adam import Key, fused_step, is_adamw
 from .wordpieces import Wordpieces
 
 
@@ -175,20 +176,25 @@ class TransformerShim(PyTorchShim):
             self._process = os.getpid()
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Update the weights with Thinc's optimizer, wherever it keeps its state.
+        """Update the weights: in PyTorch where the optimizer is AdamW, else by Thinc's own steps.
 
-        optimizer (Optimizer): called with the key (shim id, parameter name).
+        optimizer (Optimizer): Thinc's; its key is (shim id, parameter name).
         """
-        parameters = {name: p for name, p in self._model.named_parameters() if p.grad is not None}
+        parameters = {(self.id, name): p for name, p in self._model.named_parameters() if p.grad is not None}
         overflow = self._grad_scaler.unscale([p.grad for p in parameters.values()])
-        ops = get_current_ops()
-        for name, parameter in parameters.items():
-            if not overflow:
-                weights, gradient = (cast(FloatsXd, torch2xp(t, ops=ops)) for t in (parameter.data, parameter.grad))
-                updated, _ = optimizer((self.id, name), weights, gradient)
-                parameter.data = xp2torch(updated, device=parameter.device)
+        if not overflow:
+            step = fused_step if is_adamw(optimizer) else self._thinc_step
+            step(optimizer, parameters)
+        for parameter in parameters.values():
             parameter.grad = None
         self._grad_scaler.update()
+
+    def _thinc_step(self, optimizer: Optimizer, parameters: Mapping[Key, Any]) -> None:
+        ops = get_current_ops()
+        for key, parameter in parameters.items():
+            weights, gradient = (cast(FloatsXd, torch2xp(t, ops=ops)) for t in (parameter.data, parameter.grad))
+            updated, _ = optimizer(key, weights, gradient)
+            parameter.data = xp2torch(updated, device=parameter.device)
 
     @contextmanager
     def use_params(self, params: dict) -> Iterator[None]:

@@ -1,0 +1,58 @@
+"""Run benchmarks and put what they print into docs/benchmarks.md, with machine, versions and date.
+
+Each script has its place there: the lines between `<!-- NAME -->` and `<!-- end -->` are its own, all others are
+written by hand. A script that fails leaves its place as it was, and ends the run.
+Run: python benchmarks/write_docs.py [NAME ...], all without names.
+"""
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+PLACE = r"(?<=<!-- {} -->\n).*?(?=<!-- end -->)"
+PACKAGES = ("torch", "transformers", "spacy", "scispacy", "spacy-transformers", "numpy")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+
+
+def machine() -> str:
+    """Processor, memory and versions, in a line."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    model = re.search(r"model name\s*: (.*)", cpu)
+    flags = [flag for flag in FLAGS if re.search(rf"\b{flag}\b", cpu)]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    name = model.group(1) if model else platform.machine()
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return f"{os.cpu_count()} × {name} ({', '.join(flags)}), {memory:.0f} GB, Python {platform.python_version()}, {versions}"
+
+
+def run(script: str) -> str:
+    """What a script prints; its progress and complaints pass through."""
+    print(f"{script} …", file=sys.stderr, flush=True)
+    command = [sys.executable, str(HERE / f"{script}.py")]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def main() -> None:
+    """Run the scripts one after the other and write each one's place when it is done."""
+    names = re.findall(r"(?<=<!-- )(?!end -->)\w+(?= -->)", PAGE.read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"scripts to run: {', '.join(names)}")
+    chosen = parser.parse_args().names or names
+    if unknown := set(chosen) - set(names):
+        parser.error(f"{PAGE.name} has no place for {', '.join(sorted(unknown))}")
+    for name in chosen:
+        printed = f"{run(name)}\n\n{date.today()}: {machine()}.\n"
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(re.sub(PLACE.format(name), lambda _: printed, page, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""AdamW of PyTorch on the state of Thinc's optimizer."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from thinc.api import Adam, RAdam
+
+from spacy_clinbert.models.fused_adam import fused_step, is_adamw
+
+SHAPES = {"a": (3, 4), "b": (5,), "c": (1,)}
+
+
+def make_adam(rate=1e-2, **settings):
+    return Adam(rate, use_averages=False, L2_is_weight_decay=True, **{"grad_clip": 0.0, "L2": 0.01, **settings})
+
+
+def weights_of(seed):
+    rng = np.random.default_rng(seed)
+    return {(7, name): rng.normal(size=shape).astype("float32") for name, shape in SHAPES.items()}
+
+
+def run(optimizer, step, seed, steps, only=lambda name, number: True):
+    """Weights after some steps with random gradients; `step` takes the optimizer and parameters with gradients."""
+    parameters = {key: torch.nn.Parameter(torch.from_numpy(value)) for key, value in weights_of(seed).items()}
+    rng = np.random.default_rng(seed + 1)
+    for number in range(steps):
+        for parameter in parameters.values():
+            parameter.grad = torch.from_numpy(rng.normal(size=tuple(parameter.shape)).astype("float32"))
+        step(optimizer, {key: value for key, value in parameters.items() if only(key[1], number)})
+        optimizer.step_schedules()
+    return {key: value.detach().numpy() for key, value in parameters.items()}
+
+
+def thinc_step(optimizer, parameters):
+    for key, parameter in parameters.items():
+        parameter.data = torch.from_numpy(optimizer(key, parameter.data.numpy(), parameter.grad.numpy())[0])
+
+
+@given(
+    seed=st.integers(0, 1000),
+    steps=st.integers(1, 20),
+    decay=st.sampled_from([0.0, 0.01, 0.1]),
+    betas=st.sampled_from([(0.9, 0.999), (0.5, 0.9)]),
+)
+@hypothesis_settings(max_examples=30)
+def test_without_clipping_weights_are_those_of_thinc(seed, steps, decay, betas):
+    """Thinc decays after its step and adds epsilon before the correction: a relative 1e-4 of the step apart."""
+    settings = {"L2": decay, "beta1": betas[0], "beta2": betas[1], "eps": 1e-8}
+    ours = run(make_adam(**settings), fused_step, seed, steps)
+    theirs = run(make_adam(**settings), thinc_step, seed, steps)
+    for key, value in ours.items():
+        np.testing.assert_allclose(value, theirs[key], atol=1e-2 * steps * (1e-2 * decay + 1e-4))
+
+
+def test_a_weight_that_is_seen_at_some_steps_counts_its_own_steps():
+    def sometimes(name, number):
+        return name != "b" or number % 3 == 0
+
+    ours = run(make_adam(), fused_step, 1, 10, sometimes)
+    theirs = run(make_adam(), thinc_step, 1, 10, sometimes)
+    for key, value in ours.items():
+        np.testing.assert_allclose(value, theirs[key], atol=2e-5)
+
+
+def test_the_schedule_of_the_optimizer_holds():
+    rates = [0.01, 0.005, 0.0, 0.0]
+    assert np.array_equal(
+        run(make_adam(iter(rates)), fused_step, 2, 4)[7, "a"], run(make_adam(iter(rates)), fused_step, 2, 2)[7, "a"]
+    )
+
+
+def test_clipping_is_of_all_gradients_together():
+    model = torch.nn.ParameterDict({name: torch.nn.Parameter(torch.ones(shape)) for name, shape in SHAPES.items()})
+    theirs = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.01, eps=1e-8)
+    own = {(7, name): torch.nn.Parameter(value.detach().clone()) for name, value in model.items()}
+    optimizer = make_adam(grad_clip=0.5, eps=1e-8)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        for name, value in model.items():
+            value.grad = torch.from_numpy(rng.normal(size=tuple(value.shape)).astype("float32"))
+            own[7, name].grad = value.grad.clone()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        theirs.step()
+        fused_step(optimizer, own)
+    for name, value in model.items():
+        assert torch.allclose(value, own[7, name], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        (make_adam(), True),
+        (Adam(0.1, use_averages=False, L2=0.0, L2_is_weight_decay=False), True),
+        (Adam(0.1, use_averages=False, L2=0.1, L2_is_weight_decay=False), False),
+        (Adam(0.1, use_averages=True, L2_is_weight_decay=True), False),
+        (RAdam(0.1, use_averages=False), False),
+        (Adam(0.1, use_averages=False, beta1=0.0, beta2=0.0), False),
+    ],
+)
+def test_other_optimizers_are_left_to_thinc(optimizer, expected):
+    assert is_adamw(optimizer) is expected
