@@ -92,3 +92,10 @@ def write_labels(path: Path, rows: Iterable[tuple[Any, Optional[str], Optional[b
     table = pl.DataFrame(columns, ["subject_id", "prediction_time", "boolean_value"], orient="row")
     table.with_columns(pl.col("prediction_time").cast(pl.Datetime("us"))).write_parquet(path)
     return path
+
+
+def damage(path: Path) -> None:
+    """Turn bits behind the head of a file of Parquet; its foot stays whole."""
+    content = bytearray(path.read_bytes())
+    content[100 : len(content) // 3] = bytes(byte ^ 0x5A for byte in content[100 : len(content) // 3])
+    path.write_bytes(content)

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
+from ..errors import ClinbertError
 from .buckets import Buckets, Portion, portions
 from .cohort_flow import Step, add_flows, flow_table
 from .cohort_folder import COHORT, FLOW, LABELS, CohortReport, find_cohort, new_cohort, versions
@@ -26,7 +27,7 @@ from .cohort_visits import make_record
 from .ehr_manifest import CODES, REJECTED, EhrManifest, checksum
 from .event_tables import EventTables, Preparable
 from .labels import write_labels
-from .prepare import Extras, prepare
+from .prepare import Extras, prepare, vocabulary_of
 from .prepare_settings import PrepareSettings
 from .prepared_folder import work_folder
 from .schemas import EVENTS
@@ -70,11 +71,15 @@ def make_cohort(
     RAISES (ClinbertError): if the source cannot be read, splits conflict, or `out` holds anything else. Then nothing is
         written.
     """
+    rule = name_rule(settings.shares, split_by.splits)
+    if split_by.like:
+        # A conflict is told before all the work.
+        vocabulary_of(split_by.like, rule)
     plan: Dict[str, Any] = {
         "source": name,
         "task": json.loads(json.dumps(task.describe())),
         "settings": settings.model_dump(mode="json"),
-        "splits": name_rule(settings.shares, split_by.splits),
+        "splits": rule,
         "vocabulary": checksum(split_by.like / CODES) if split_by.like else "",
         "versions": versions(),
     }
@@ -120,8 +125,8 @@ def cohort_sequences(
         "subject_id", pl.col("boolean_value").alias(finding.task.label)
     )
     extras = Extras(labels=labels, splits=split_by.splits, like=split_by.like)
-    # Who is in the cohort was decided before.
-    chosen = settings.model_copy(update={"min_codes": 1})
+    # Who is in the cohort was decided before, and what enters: perhaps no code of some system.
+    chosen = settings.model_copy(update={"min_codes": 1, "systems": None})
     made = folder / "sequences"
     manifest = prepare(EventTables(inputs, patients), made, chosen, extras, name=name)
     with (folder / REJECTED).open("a", encoding="utf-8") as rejected:
@@ -149,8 +154,11 @@ class _Finding:
         with reading():
             for name, table in self._tables().items():
                 self.buckets[name] = Buckets(self.work / f"source {name}").fill(table)
-            if self.task.labels is not None:
+        if self.task.labels is not None:
+            try:
                 self.buckets[""] = Buckets(self.work / "labels").fill(self.task.labels)
+            except pl.exceptions.PolarsError:
+                raise ClinbertError(f"the labels {self.task.title} are damaged: copy them again, whole") from None
         return " ".join(f"{table.digest:016x}" for table in self.buckets.values())
 
     def _tables(self) -> Mapping[str, pl.LazyFrame]:

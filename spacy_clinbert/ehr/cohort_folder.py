@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..errors import ClinbertError
 from ..output import check_replaceable, whole_folder
 from ..pretraining.manifest import MANIFEST
-from .ehr_manifest import CODES, LIBRARIES, REJECTED, SPLITS, check_files, checksum, read_manifest
+from .ehr_manifest import LIBRARIES, check_files, checksum, read_manifest
+from .prepared_folder import prepared_names
 
 COHORT, LABELS, FLOW = "cohort.json", "labels.parquet", "flow.csv"
 
@@ -86,5 +87,4 @@ def _ours(out: Path) -> set[str]:
     """Names that a cohort may hold; without its own file, nothing in a folder is a cohort's."""
     if not (out / COHORT).is_file():
         return set()
-    shards = {path.name for split in SPLITS for path in out.glob(f"{split}-*.parquet")}
-    return {COHORT, LABELS, FLOW, MANIFEST, CODES, REJECTED, *shards}
+    return {COHORT, LABELS, FLOW, *prepared_names(out)}

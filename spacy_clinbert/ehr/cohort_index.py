@@ -66,14 +66,14 @@ def index_landmark(flow: Flow, record: Record, outcome: pl.Expr, sets: dict[str,
     index = visits.group_by(_ID, maintain_order=True).agg(
         pl.col(name).get(place, null_on_oob=True) for name in ("stay", "began", "ended")
     )
-    index = index.filter(pl.col("stay").is_not_null()).select(
-        _ID, index_stay="stay", index_began="began", prediction_time="ended"
-    )
+    index = index.filter(pl.col("stay").is_not_null()).select(_ID, index_began="began", prediction_time="ended")
     flow.keep("a visit for the index", flow.people.join(index, on=_ID, maintain_order="left"))
-    indexed = flow.people.select(_ID, "index_stay", "index_began", "prediction_time")
+    alive = (pl.col("death") > pl.col("prediction_time")).fill_null(True)
+    flow.keep("alive at the prediction", flow.people.filter(alive))
+    indexed = flow.people.select(_ID, "prediction_time")
     outcomes = with_codes(record, outcome).join(indexed, on=_ID, maintain_order="left")
     if not design.recurrent:
-        # Also a visit that has not ended: the outcome is no longer to come.
+        # Also a visit that has not ended, or begins at that very time: the outcome is no longer to come.
         before = outcomes.filter(~_after())
         flow.keep(
             "no outcome before the prediction", flow.people.join(before, on=_ID, how="anti", maintain_order="left")
@@ -85,12 +85,12 @@ def index_landmark(flow: Flow, record: Record, outcome: pl.Expr, sets: dict[str,
 
 
 def _after() -> pl.Expr:
-    """Whether a visit begins after the index visit and not before it has ended."""
-    return (pl.col("began") >= pl.col("prediction_time")) & (pl.col("began") > pl.col("index_began"))
+    """Whether a visit begins after the prediction: at its time, what controls are predicted from may lie."""
+    return pl.col("began") > pl.col("prediction_time")
 
 
 def _look_at_next_visit(flow: Flow, record: Record, outcomes: pl.DataFrame) -> None:
-    indexed = flow.people.select(_ID, "index_began", "prediction_time")
+    indexed = flow.people.select(_ID, "prediction_time")
     after = record.visits.join(indexed, on=_ID, maintain_order="left").filter(_after())
     following = after.group_by(_ID, maintain_order=True).agg(
         outcome_stay=pl.col("stay").first(), outcome_began=pl.col("began").first()
@@ -98,7 +98,7 @@ def _look_at_next_visit(flow: Flow, record: Record, outcomes: pl.DataFrame) -> N
     carried = outcomes.select(_ID, outcome_stay="stay", label=pl.lit(True))
     found = flow.people.join(following, on=_ID, maintain_order="left")
     found = found.join(carried, on=[_ID, "outcome_stay"], how="left", maintain_order="left")
-    flow.keep("a later visit", found.with_columns(pl.col("label").fill_null(False)).drop("index_stay"))
+    flow.keep("a later visit", found.with_columns(pl.col("label").fill_null(False)))
 
 
 def _look_ahead(flow: Flow, record: Record, outcomes: pl.DataFrame, horizon_days: int) -> None:
@@ -110,5 +110,5 @@ def _look_ahead(flow: Flow, record: Record, outcomes: pl.DataFrame, horizon_days
     found = found.join(seen, on=_ID, how="left", maintain_order="left")
     label = pl.col("outcome_stay").is_not_null()
     followed = (pl.col("seen") >= end) | (pl.col("death") <= end).fill_null(False)
-    kept = found.with_columns(label=label).filter(label | followed).drop("seen", "index_stay")
+    kept = found.with_columns(label=label).filter(label | followed).drop("seen")
     flow.keep(f"the outcome, or followed for {horizon_days} days or until death", kept)

@@ -23,7 +23,7 @@ def is_input() -> pl.Expr:
     It is known at the prediction time, and its visit has ended by then, and began before the one that carries the
     outcome. A visit that goes on may carry the outcome, and how long it will take is not known.
     """
-    known = pl.max_horizontal("available_at", "over") <= pl.col("prediction_time")
+    known = (pl.col("available_at") <= pl.col("prediction_time")) & (pl.col("over") <= pl.col("prediction_time"))
     earlier = pl.col("outcome_began").is_null() | (pl.col("began") < pl.col("outcome_began"))
     return known & earlier
 

@@ -19,7 +19,7 @@ class SetMarker:
     sets (Mapping[str, CodeSet]): by name, at most 62.
     telling (Collection[str]): sets of which a code, whatever its value, tells who is a case: inputs must not have it.
 
-    `present` are the sets of which any code was met, with a value where it takes one.
+    `present` are the sets of which any code was met, with a value where it takes one; `systems` all code systems met.
     """
 
     def __init__(self, sets: Mapping[str, CodeSet], telling: Collection[str] = ()) -> None:
@@ -35,6 +35,7 @@ class SetMarker:
                     self._patterns.setdefault(system, []).append((self._bits([name]), joined))
         self._known: dict[tuple[str, str], int] = {}
         self.present: set[str] = set()
+        self.systems: set[str] = set()
 
     def mark(self, events: pl.DataFrame) -> pl.DataFrame:
         """Mark events.
@@ -43,6 +44,7 @@ class SetMarker:
         RETURNS (pl.DataFrame): the same with `sets`, to be asked by `belongs`, and `telling`, a truth value.
         """
         codes = events.select("system", "code").unique()
+        self.systems.update(codes["system"])
         bits = pl.Series(SETS, [self._look_up(system, code) for system, code in codes.iter_rows()], pl.Int64)
         marked = events.join(codes.with_columns(bits), on=["system", "code"], how="left", maintain_order="left")
         counted = pl.col(SETS)

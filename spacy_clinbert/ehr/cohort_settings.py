@@ -1,13 +1,15 @@
 """Cohorts as config files, checked: sets of codes, rules in their order, and two designs."""
 
+from collections.abc import Iterable
 from configparser import Error as ParserError
 from pathlib import Path
-from typing import Any, Dict, Literal, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Literal, Mapping, Optional, Set, Tuple, Union
 
 from confection import Config, ConfigValidationError
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from ..errors import ClinbertError
+from .normalise import split_code
 from .schemas import DIAGNOSES
 
 FOLDER = Path(__file__).with_name("cohorts")
@@ -21,8 +23,8 @@ class _Section(BaseModel):
 class CodeSet(_Section):
     """Codes that mean one thing. In a config file each system is a setting of its own.
 
-    codes (dict[str, tuple[str, ...]]): patterns by code system: `?` is any one character, `*` any rest, `[1-3]` one of
-        some; dots in ICD codes may stand or not.
+    codes (dict[str, tuple[str, ...]]): patterns by code system, as text: `?` is any one character, `*` any rest,
+        `[1-3]` one of some; dots in ICD codes may stand or not.
     value_min (float | None): the least value of a measurement that counts.
     """
 
@@ -38,6 +40,11 @@ class CodeSet(_Section):
         value_min = given.pop("value_min", None)
         return {"codes": {system: _words(patterns) for system, patterns in given.items()}, "value_min": value_min}
 
+    @model_validator(mode="after")
+    def _known(self) -> "CodeSet":
+        _check_systems(self.codes)
+        return self
+
 
 class Rule(_Section):
     """One condition on patients: exactly one of visits, age_at and days_after, and a bound.
@@ -48,7 +55,8 @@ class Rule(_Section):
     days_after (str | None): counted are the days from the first visit with a code of this set to the index.
     at_least, at_most (int | None): the bounds.
     of (str): "all", or "cases", whom alone the design `paper` asks it.
-    when (str): "record", the whole of it, or "before" the index; in the design `landmark` it is always before.
+    when (str): "record", the whole of it, or "before", only what may be predicted from; in the design `landmark` it is
+        always before.
     where_known (bool): the rule holds only where the source has any such code at all.
     """
 
@@ -99,26 +107,33 @@ class About(_Section):
     def _names(cls, value: Any) -> Any:
         return _words(value)
 
+    @field_validator("visit_systems")
+    @classmethod
+    def _known(cls, value: Tuple[str, ...]) -> Tuple[str, ...]:
+        _check_systems(value)
+        return value
+
 
 class Paper(_Section):
     """Case-control as published: cases at their first visit with the outcome, controls at their last visit.
 
     outcome_visits (int): visits with the outcome that make a case; who has fewer, but some, is left out.
-    bias (str): what is wrong with it.
+    bias (str): what is wrong with it, which must be said.
     """
 
     outcome_visits: PositiveInt = 1
-    bias: str
+    bias: str = Field(min_length=1)
 
 
 class Landmark(_Section):
-    """The same index for all: the end of one of the patient's visits.
+    """The same index for all who are then alive: the end of one of the patient's visits.
 
     visit (int): which of the visits that fit: 1 is the first, -2 the last but one.
     having (str | None): a visit fits if it has a code of this set.
     after (str | None), after_days (int): and begins so many days after the first visit with a code of that set.
     age (int | None): and begins at this age in years or later.
-    horizon_days (int | None): the outcome counts that begins within so many days after; None for the next visit.
+    horizon_days (int | None): the outcome counts whose visit begins after the index, within so many days; None for the
+        next visit.
     recurrent (bool): whether patients stay in who had the outcome before.
     """
 
@@ -150,12 +165,16 @@ class Cohort(_Section):
     paper: Optional[Paper] = None
     landmark: Optional[Landmark] = None
 
+    @property
+    def needed(self) -> Set[str]:
+        """The sets that every source must be able to have: but for those of rules that hold only where known."""
+        rules = {name for rule in self.rules.values() if not rule.where_known for name in rule.sets}
+        index = (self.landmark.having, self.landmark.after) if self.landmark else ()
+        return {self.cohort.outcome, *rules, *(name for name in index if name)}
+
     @model_validator(mode="after")
     def _named(self) -> "Cohort":
-        named = {self.cohort.outcome, *(name for rule in self.rules.values() for name in rule.sets)}
-        if self.landmark:
-            named |= {name for name in (self.landmark.having, self.landmark.after) if name}
-        for name in sorted(named):
+        for name in sorted(self.needed.union(*(rule.sets for rule in self.rules.values()))):
             if name not in self.sets:
                 raise ValueError(f"there is no section [sets.{name}]")
             if not any(self.sets[name].codes.values()):
@@ -207,5 +226,15 @@ def read_cohort(name_or_path: Union[str, Path], overrides: Mapping[str, Any] = {
 
 
 def _words(value: Any) -> Any:
-    """Words with blanks between, or one number, as config files have them."""
-    return tuple(str(value).split()) if isinstance(value, (str, int, float)) else value
+    """Words with blanks between. A number is none: as a code it has lost its zeros, as in 041 or 250.10."""
+    if isinstance(value, (int, float)):
+        raise ValueError("codes and names are text, not numbers: put them between quotation marks")
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+def _check_systems(names: Iterable[str]) -> None:
+    """No event is of a system whose name is another spelling of one of ours."""
+    for name in names:
+        spelt = split_code(f"{name}/0").system
+        if spelt != name:
+            raise ValueError(f"there is no code system {name}" + (f": it is called {spelt}" if spelt else ""))

@@ -10,10 +10,10 @@ from ..errors import ClinbertError
 from .cohort_flow import Flow
 from .cohort_rules import apply_rules, telling_sets
 from .cohort_sets import SetMarker
-from .cohort_settings import Cohort, Design, read_cohort
+from .cohort_settings import Cohort, Design, cohort_names, read_cohort
 from .cohort_visits import Record
 from .labels import read_labels
-from .schemas import DIAGNOSES
+from .schemas import DIAGNOSES, SYSTEMS
 
 # The label of a task from elsewhere.
 LABEL = "boolean_value"
@@ -76,8 +76,20 @@ class RuleTask:
         return SetMarker(self.cohort.sets, telling_sets(self.cohort, self.design))
 
     def find(self, record: Record, marker: SetMarker, labels: Optional[pl.DataFrame]) -> Flow:
-        """Ask the rules."""
+        """Ask the rules; raises a ClinbertError for a set that no event of the source can belong to."""
+        _check_systems(self.cohort, marker.systems)
         return apply_rules(self.cohort, self.design, record, marker, marker.present)
+
+
+def _check_systems(cohort: Cohort, met: Collection[str]) -> None:
+    """A set that is asked of every source, but of systems that are neither ours nor this one's, is misspelt."""
+    for name in sorted(cohort.needed):
+        systems = cohort.sets[name].codes
+        if set(systems).isdisjoint({*SYSTEMS, *met}):
+            raise ClinbertError(
+                f"there is no event of the code system {min(systems)}, which [sets.{name}] is of: name it as the source"
+                f" does, or one of {', '.join(SYSTEMS)}"
+            )
 
 
 class LabelTask:
@@ -137,7 +149,8 @@ def read_task(name_or_path: str, design: Design, overrides: Mapping[str, Any]) -
     """
     path = Path(name_or_path)
     is_aces, is_labels = path.suffix in (".yaml", ".yml"), path.suffix == ".parquet" or path.is_dir()
-    if not (is_aces or is_labels):
+    # A folder such as corpora/dhf may well bear the name of its cohort.
+    if name_or_path in cohort_names() or not (is_aces or is_labels):
         return RuleTask(read_cohort(name_or_path, overrides), design)
     if overrides:
         raise ClinbertError(

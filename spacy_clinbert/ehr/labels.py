@@ -53,9 +53,9 @@ def _read(file: Path) -> pl.LazyFrame:
             raise ClinbertError(f"{file} has no column {name}: give labels of a yes-or-no task as MEDS has them")
     if kinds["boolean_value"] != pl.Boolean or not isinstance(kinds["prediction_time"], pl.Datetime):
         raise ClinbertError(f"{file}: prediction_time must be a time and boolean_value a truth value: convert them")
-    return table.select(
-        pl.col("subject_id").cast(pl.String), pl.col("prediction_time").cast(LABELS["prediction_time"]), "boolean_value"
-    )
+    # As in events: the time that a clock on the wall showed, zones are left off.
+    time = pl.col("prediction_time").dt.replace_time_zone(None).cast(LABELS["prediction_time"])
+    return table.select(pl.col("subject_id").cast(pl.String), time, "boolean_value")
 
 
 def write_labels(parts: list[Path], path: Path) -> bool:

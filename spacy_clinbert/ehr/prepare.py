@@ -83,7 +83,7 @@ def prepare(
         else. Then nothing is written.
     """
     rule = name_rule(settings.shares, extras.splits)
-    vocabulary = _vocabulary_of(extras.like, rule) if extras.like else None
+    vocabulary = vocabulary_of(extras.like, rule) if extras.like else None
     plan = new_plan(name, settings, rule, checksum(extras.like / CODES) if extras.like else "")
     find_earlier(out, plan, replace)
     with work_folder(out) as work:
@@ -129,7 +129,13 @@ def _check_systems(systems: Optional[tuple[str, ...]], book: CodeBook) -> None:
         )
 
 
-def _vocabulary_of(like: Path, rule: str) -> list[str]:
+def vocabulary_of(like: Path, rule: str) -> list[str]:
+    """Read the vocabulary of earlier prepared patients.
+
+    like (Path): their folder; rule (str): by which the new ones are divided, of `name_rule`.
+    RETURNS (list[str]): the codes by id.
+    RAISES (ClinbertError): if they are divided by another rule, or the vocabulary cannot be read.
+    """
     earlier = read_manifest(like)
     if earlier.splits != rule:
         raise ClinbertError(

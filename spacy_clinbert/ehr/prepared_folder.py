@@ -23,7 +23,7 @@ def find_earlier(out: Path, plan: EhrManifest, replace: bool) -> Optional[EhrMan
     RETURNS (EhrManifest | None): the earlier manifest; None if the folder is to be made.
     RAISES (ClinbertError): if it holds anything else, other prepared patients, or damaged ones.
     """
-    check_replaceable(out, _ours(out))
+    check_replaceable(out, prepared_names(out))
     if replace or not (out / MANIFEST).exists():
         return None
     earlier = read_manifest(out)
@@ -56,10 +56,11 @@ def work_folder(out: Path) -> Iterator[Path]:
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """Give a folder that takes the place of `out` when the block ends well; errors as of `whole_folder`."""
-    with whole_folder(out, _ours(out)) as folder:
+    with whole_folder(out, prepared_names(out)) as folder:
         yield folder
 
 
-def _ours(out: Path) -> set[str]:
+def prepared_names(out: Path) -> set[str]:
+    """The names in a folder that prepared patients may have there."""
     shards = {path.name for path in out.iterdir() if _SHARD.fullmatch(path.name)} if out.is_dir() else set()
     return {MANIFEST, CODES, ANCESTORS, REJECTED, *shards}

@@ -58,7 +58,7 @@ def name_rule(shares: Tuple[int, int, int], file: Optional[Path]) -> str:
     """Name the rule of a division, for the manifest.
 
     shares (tuple[int, int, int]): of the hash; file (Path | None): which takes the place of the hash.
-    RETURNS (str): equal for rules that divide equally.
+    RETURNS (str): equal only for rules that divide equally.
     RAISES (ClinbertError): if the file cannot be read.
     """
     try:
@@ -80,7 +80,9 @@ def read_splits(path: Path) -> pl.LazyFrame:
         for column in ("subject_id", "split"):
             if column not in names:
                 raise ClinbertError(f"{path} has no column {column}: give a table of subject_id and split")
-        found = table.select(pl.col("split").cast(pl.String).unique()).collect().to_series().to_list()
+        # Ids are read too, so that a damaged file is told now.
+        read = table.select(pl.col("split").cast(pl.String).unique().implode(), pl.col("subject_id").count()).collect()
+        found = read["split"].item().to_list()
     except (OSError, pl.exceptions.PolarsError):
         raise ClinbertError(f"{path} cannot be read: give a Parquet or CSV file of splits") from None
     others = set(found) - set(NAMES)

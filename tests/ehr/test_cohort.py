@@ -5,17 +5,19 @@ import random
 
 import polars as pl
 import pytest
-from coded_visits import event, patient, prepared, run
-from cohort_tables import SMALL, drug, inputs, labels, make, small, write_labels
+from coded_visits import event, patient, prepared, run, tables
+from cohort_tables import SMALL, damage, drug, inputs, labels, make, small, write_labels
 from spacy.lang.en import English
 from typer.testing import CliRunner
 
 from spacy_clinbert.cli import app
 from spacy_clinbert.ehr import buckets
-from spacy_clinbert.ehr.cohort import SplitBy
+from spacy_clinbert.ehr.cohort import SplitBy, make_cohort
 from spacy_clinbert.ehr.cohort_sets import SetMarker
 from spacy_clinbert.ehr.cohort_settings import CodeSet, cohort_names, read_cohort
+from spacy_clinbert.ehr.cohort_tasks import RuleTask, read_task
 from spacy_clinbert.ehr.patients_reader import make_patients_reader
+from spacy_clinbert.ehr.prepare_settings import PrepareSettings
 from spacy_clinbert.errors import ClinbertError
 
 
@@ -50,7 +52,12 @@ def visits(subject, *days_and_codes):
         ("dhf", "neonatal", "9/7751 10/P702", "9/7750 10/P701"),
         ("dhf", "insipidus", "9/2535 10/E232 9/5881 10/N251", "9/2536 10/E230"),
         ("paca", "pancreatic_cancer", "9/1570 9/1579 9/157 10/C250 10/C259", "9/1560 10/C240 9/15"),
-        ("paca", "cancer", "9/1400 9/20891 10/C509 9/V1005 10/Z8546", "9/2100 10/D050 10/V1005 9/1398"),
+        (
+            "paca",
+            "cancer",
+            "9/1400 9/20891 9/20936 9/20970 10/C509 9/V1005 10/Z8546",
+            "9/2100 9/20940 10/D050 10/V1005 9/1398",
+        ),
     ],
 )
 def test_the_published_sets(cohort, name, inside, outside):
@@ -162,6 +169,17 @@ def test_the_landmark_asks_the_same_of_all(tmp_path):
     assert inputs(tmp_path / "out")["type 1 later"] == ["E119", "E119"]
 
 
+def test_who_has_died_is_not_predicted(tmp_path):
+    """In hospital at the very end of the index visit, or on the day of it; a day later is another matter."""
+    deaths = {"in hospital": "2020-01-03 10:00", "that day": "2020-01-03", "later": "2020-01-04", "alive": ""}
+    events = [event(name, "1", "2020-01-01 08:00", "2020-01-03 10:00", "A1") for name in deaths]
+    events.append(event("alive", "2", "2020-06-01", "2020-06-01", "A1"))
+    people = [patient(name, "1950-06-01", death=death) for name, death in deaths.items()]
+    report = make(tmp_path / "out", events, people, cohort=small(tmp_path), design="landmark")
+    assert {name: label for name, (_, label) in labels(tmp_path / "out").items()} == {"later": False, "alive": False}
+    assert {row["step"]: row["left_out"] for row in report.flow}["alive at the prediction"] == 2
+
+
 def test_pancreatic_cancer(tmp_path):
     days = {
         "case": [("2020-01-01", "K859"), ("2020-03-01", "C259 C787")],
@@ -228,6 +246,43 @@ def test_labels_ride_with_the_sequences_and_the_splits_are_those_of_pretraining(
     assert not (tmp_path / "other").exists()
 
 
+def test_a_conflict_is_told_before_the_work(tmp_path):
+    """Also where nobody would be left, and no sequences made."""
+    events = visits("p", ("2020-01-01", "A1"), ("2020-03-01", "B1"))
+    run(tmp_path / "patients", events, shares=(7, 1, 2))
+    with pytest.raises(ClinbertError, match="divided by"):
+        make(
+            *(tmp_path / "out", []),
+            cohort=small(tmp_path),
+            shares=(8, 1, 1),
+            split_by=SplitBy(like=tmp_path / "patients"),
+        )
+    (tmp_path / "patients" / "codes.json").unlink()
+    with pytest.raises(ClinbertError, match=r"codes\.json cannot be read"):
+        make(
+            *(tmp_path / "out", events),
+            cohort=small(tmp_path),
+            shares=(7, 1, 2),
+            split_by=SplitBy(like=tmp_path / "patients"),
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_of_splits_is_named(tmp_path):
+    path = tmp_path / "splits.parquet"
+    pl.DataFrame({"subject_id": [f"p{number}" for number in range(20_000)], "split": "train"}).write_parquet(path)
+    damage(path)
+    events = visits("p1", ("2020-01-01", "A1"), ("2020-03-01", "B1"))
+    with pytest.raises(ClinbertError, match=r"splits\.parquet cannot be read"):
+        make(tmp_path / "out", events, cohort=small(tmp_path), split_by=SplitBy(splits=path))
+
+
+def test_code_systems_of_the_encoder_that_no_patient_of_the_cohort_has(tmp_path):
+    events = visits("p", ("2020-01-01", "A1"), ("2020-03-01", "B1"))
+    make(tmp_path / "out", events, cohort=small(tmp_path), systems=("ICD10CM", "MEDICATION"))
+    assert inputs(tmp_path / "out") == {"p": ["A1"]}
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path, monkeypatch):
     events = [row for number in range(20) for name in DHF for row in visits(f"{name} {number}", *DHF[name])]
     people = [patient(f"{name} {number}", "1950-06-01") for number in range(20) for name in DHF]
@@ -265,6 +320,14 @@ def test_a_second_run_changes_nothing_and_another_is_refused(tmp_path):
         make(out, dhf_events(), PEOPLE, cohort=cohort, replace=True)
 
 
+def test_a_cohort_with_ancestors_of_codes_is_found_again(tmp_path):
+    settings = PrepareSettings(min_codes=1, min_count=1, shares=(1, 0, 0), ancestors=True)
+    task = RuleTask(read_cohort("dhf"), "paper")
+    for replace in (False, False, True):
+        report = make_cohort(tables(dhf_events(), PEOPLE), task, tmp_path / "out", settings, replace=replace)
+        assert report.patients == 2 and (tmp_path / "out" / "ancestors.json").is_file()
+
+
 def test_what_is_prepared_is_not_replaced_by_a_cohort(tmp_path):
     run(tmp_path / "out", dhf_events(), shares=(1, 0, 0))
     with pytest.raises(ClinbertError, match="no earlier output"):
@@ -293,12 +356,37 @@ def test_impossible_visits_are_no_index(tmp_path):
         (SMALL + '[rules]\n\n[rules.x]\nabout = "x"\nvisits = "outcome"', "at_least or at_most"),
         (SMALL + '[rules]\n\n[rules.x]\nabout = "x"\nat_least = 1', "one of visits"),
         ("no config", "cannot be read"),
+        # As a number it would be 250.1.
+        (SMALL.replace('"O*"', "250.10"), "text, not numbers"),
+        (SMALL.replace("ICD10CM", "ICD10"), "no code system ICD10: it is called ICD10CM"),
+        (SMALL.replace("ICD10CM", "icd9cm"), "no code system icd9cm: it is called ICD9CM"),
+        (SMALL.replace('"outcome"\n', '"outcome"\nvisit_systems = "ICD10"\n'), "it is called ICD10CM"),
+        (SMALL.replace('"much"', '""'), "paper.bias"),
     ],
 )
 def test_a_wrong_config_is_named(tmp_path, text, said):
     with pytest.raises(ClinbertError, match=said) as caught:
         small(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+def test_a_code_system_that_no_source_has(tmp_path):
+    """A misspelt one would make everybody a control. Ours may be missing, and so may all where a rule says so."""
+    events = visits("p", ("2020-01-01", "A1"), ("2020-03-01", "O1"))
+    foreign = small(tmp_path, SMALL.replace("ICD10CM", "ICD11"))
+    with pytest.raises(ClinbertError, match="no event of the code system ICD11"):
+        make(tmp_path / "out", events, cohort=foreign)
+    assert not (tmp_path / "out").exists()
+    own = [{**row, "system": "ICD11"} if row["code"] == "O1" else row for row in events]
+    assert make(tmp_path / "own", own, cohort=foreign).cases == 1
+    assert make(tmp_path / "ours", events, cohort=small(tmp_path, SMALL.replace("ICD10CM", "SNOMED"))).cases == 0
+    assert make(tmp_path / "known", events, PEOPLE, cohort=read_cohort("dhf")).patients == 0
+
+
+def test_a_folder_may_bear_the_name_of_a_cohort(tmp_path, monkeypatch):
+    (tmp_path / "dhf").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read_task("dhf", "paper", {}).label == "heart_failure"
 
 
 def test_a_design_or_cohort_that_is_not_there(tmp_path):
@@ -318,6 +406,9 @@ def test_the_command(tmp_path):
     command = ["ehr", "cohort", str(tmp_path / "visits.tsv"), "next-diagnosis", str(tmp_path / "out")]
     missing = CliRunner().invoke(app, command)
     assert missing.exit_code and "--sets.outcome.ICD10CM" in str(missing.exception)
+    # spaCy reads 041 as 41.
+    number = CliRunner().invoke(app, [*command, "--sets.outcome.ICD9CM", "041"])
+    assert number.exit_code and "text, not numbers" in str(number.exception)
     found = CliRunner().invoke(app, [*command, "--sets.outcome.ICD10CM", "I10*"])
     assert found.exit_code == 0, found.output
     assert "Prevalence: 50.00%, 1 of 2." in found.output and "are strings" in found.output

@@ -1,12 +1,13 @@
 """Labels and predictions in the forms of MEDS."""
 
 import json
+from datetime import datetime
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from coded_visits import event
-from cohort_tables import inputs, labels, make, write_labels
+from cohort_tables import damage, inputs, labels, make, write_labels
 
 from spacy_clinbert.ehr.labels import LABELS, read_labels, write_predictions
 from spacy_clinbert.errors import ClinbertError
@@ -69,6 +70,25 @@ def test_labels_that_cannot_be_used(tmp_path, table, said):
         pl.DataFrame(table).write_parquet(path)
     with pytest.raises(ClinbertError, match=said):
         read_labels(path)
+
+
+def test_zones_of_labels_are_left_off_as_those_of_events_are(tmp_path):
+    """In universal time ten o'clock in New York would be three: what happens until then would be an input."""
+    when = pl.Series("prediction_time", [datetime(2020, 2, 1, 10)]).dt.replace_time_zone("America/New_York")
+    path = tmp_path / "labels.parquet"
+    pl.DataFrame({"subject_id": [7], "prediction_time": when, "boolean_value": [True]}).write_parquet(path)
+    events = [*EVENTS, event("7", "2", "2020-02-01 11:00", "2020-02-01 12:00", "LATER")]
+    make(tmp_path / "out", events, labels=path)
+    assert labels(tmp_path / "out") == {7: ("2020-02-01 10:00", True)}
+    assert inputs(tmp_path / "out") == {"7": ["A1"]}
+
+
+def test_damaged_labels_are_told_in_a_sentence(tmp_path):
+    path = write_labels(tmp_path / "given.parquet", [(number, "2020-02-01", True) for number in range(20_000)])
+    damage(path)
+    with pytest.raises(ClinbertError, match="the labels given are damaged"):
+        make(tmp_path / "out", EVENTS, labels=path)
+    assert not (tmp_path / "out").exists()
 
 
 def test_predictions_have_the_form_of_meds_evaluation(tmp_path):

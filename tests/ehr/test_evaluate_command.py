@@ -245,3 +245,50 @@ def test_little_to_judge(cohorts, tmp_path, case):
     assert any("have no prediction" in note for note in found.metrics["notes"])
     write_evaluation(found, tmp_path)
     assert (tmp_path / "report.html").read_text().count("–") > 5
+
+
+@pytest.mark.parametrize(
+    ("birth", "at", "group"),
+    [
+        ("2001-01-01", "2018-12-31T23:59", "age under 18"),
+        ("2001-01-01", "2019-01-01T00:00", "age 18–44"),
+        ("1955-07-02", "2020-07-01T12:00", "age 45–64"),
+        ("1955-07-02", "2020-07-02T12:00", "age 65–74"),
+        ("1945-03-01", "2020-03-01T00:00", "age 75 and over"),
+        ("2020-03-02", "2020-03-01T00:00", "age unknown"),
+        (None, "2020-03-01T00:00", "age unknown"),
+    ],
+)
+def test_whoever_has_a_birthday_is_in_the_next_band(cohorts, tmp_path, birth, at, group):
+    """As the rules of a cohort count years."""
+    cohort = read_evaluated_cohort(cohorts / "landmark")
+    moment = datetime.datetime.fromisoformat(at)
+    born = pl.lit(birth and datetime.date.fromisoformat(birth), pl.Date)
+    table = change(cohort.table, prediction_time=pl.lit(moment).cast(pl.Datetime("us")), birth=born)
+    folder = predict((cohorts / "landmark", tmp_path / "p"), ["a.parquet"])
+    for path in folder.iterdir():
+        change(pl.read_parquet(path), prediction_time=pl.lit(moment)).write_parquet(path)
+    found = evaluate(cohort._replace(table=table), read_all([folder]), 100).metrics["groups"]
+    assert [name for name in found if name.startswith("age")] == [group]
+
+
+def test_a_group_without_the_outcome(cohorts, tmp_path):
+    """Men have it never: what is undefined for them is so said, and the others' numbers stay."""
+    cohort = read_evaluated_cohort(cohorts / "landmark")
+    none = pl.when(pl.col("sex") == "M").then(False).otherwise(pl.col("boolean_value"))
+    cohort = cohort._replace(table=change(cohort.table, boolean_value=none.fill_null(pl.col("boolean_value"))))
+    folder = predict((cohorts / "landmark", tmp_path / "p"), ["a.parquet", "b.parquet"])
+    for path in folder.iterdir():
+        table = pl.read_parquet(path).drop("boolean_value")
+        truth = cohort.table.select("subject_id", "boolean_value")
+        table.join(truth, on="subject_id").select(PREDICTIONS.names()).write_parquet(path)
+    found = evaluate(cohort, read_all([folder]), 100)
+    groups = found.metrics["systems"]["a"]["groups"]
+    assert groups["men"]["auroc"]["value"] is None and groups["men"]["auprc"]["value"] is None
+    assert groups["men"]["slope"]["value"] is None and 0 < groups["men"]["brier"]["value"] < 1
+    table = pl.read_parquet(folder / "a.parquet").join(cohort.table.select("subject_id", "sex"), on="subject_id")
+    women = table.filter(pl.col("sex") == "F")
+    auroc = roc_auc_score(women["boolean_value"], women["predicted_boolean_probability"])
+    assert groups["women"]["auroc"]["value"] == pytest.approx(auroc)
+    write_evaluation(found, tmp_path)
+    assert "men" in (tmp_path / "report.html").read_text()

@@ -44,6 +44,9 @@ LATER = event("p", "3", "2021-09-01", "2021-09-02", "LATER")
             {**event("p", "1", "2020-01-01", "2020-01-03", "LATE"), "available_at": datetime(2020, 2, 5)},
             id="a result of an earlier visit that is known later",
         ),
+        pytest.param(
+            {**event("p", "1", "2020-01-01", "2020-01-03", "LATE"), "available_at": None}, id="known at no known time"
+        ),
     ],
 )
 def test_a_leak_does_not_reach_the_inputs(tmp_path, design, planted):
@@ -63,6 +66,26 @@ def test_an_outcome_outside_visits_takes_its_day_with_it(tmp_path):
     make(tmp_path / "out", events, cohort=small(tmp_path))
     assert labels(tmp_path / "out") == {"p": ("2020-02-01 08:00", True)}
     assert inputs(tmp_path / "out") == {"p": ["A1", "B1"]}
+
+
+def test_a_claim_of_the_day_of_discharge_does_not_tell_the_controls(tmp_path):
+    """Where times are mere dates, an outcome of that day is no outcome to come: cases would lack what controls have."""
+    events = [
+        event(subject, visit, admit, discharge, code)
+        for subject, last in (("case", "O1"), ("control", "Z1"))
+        for visit, admit, discharge, code in (
+            ("1", "2020-01-01", "2020-01-05", "A1"),
+            ("2", "2020-01-05", "2020-01-05", "CLAIM"),
+            ("3", "2020-01-05", "2020-01-05", last),
+            ("4", "2021-01-01", "2021-01-01", "B1"),
+        )
+    ]
+    recurrent = small(tmp_path, SMALL.replace("visit = 1", "visit = 1\nrecurrent = true"))
+    make(tmp_path / "out", events, cohort=recurrent, design="landmark")
+    assert labels(tmp_path / "out") == dict.fromkeys(("case", "control"), ("2020-01-05 00:00", False))
+    assert inputs(tmp_path / "out") == {"case": ["A1", "CLAIM", "O1"], "control": ["A1", "CLAIM", "Z1"]}
+    make(tmp_path / "new", events, cohort=small(tmp_path), design="landmark")
+    assert set(labels(tmp_path / "new")) == {"control"}
 
 
 def test_controls_lose_their_index_visit_as_cases_do(tmp_path):
@@ -112,6 +135,8 @@ def test_a_drug_that_only_cases_must_have(tmp_path):
             event(subject, "4", "2020-07-01", "2020-07-02", last),
             drug(subject, "2020-01-05", "A10BA02"),
             drug(subject, "2020-01-06", "C03CA01"),
+            drug(subject, "2020-01-06", "START//Furosemide", system="MEDICATION"),
+            drug(subject, "2020-01-07", "STOP//Furosemide", system="MEDICATION"),
             {**drug(subject, "2020-01-07", "30934-4", system="LOINC"), "value": 20.0},
         ]
     report = make(tmp_path / "out", events, patients, cohort=cohort)
