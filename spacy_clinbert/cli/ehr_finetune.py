@@ -69,6 +69,10 @@ def baselines(
     out: Annotated[Path, typer.Argument(help="Folder for the predictions, SYSTEM.DRAW.parquet.")],
     runs: RUNS = 10,
     curve: CURVE = False,
+    test_on: Annotated[
+        Optional[Path],
+        typer.Option(help="Cohort whose test patients are predicted, of any source.", show_default="the same cohort"),
+    ] = None,
 ) -> None:
     """Fit logistic regression, random forest and gradient boosting on bags of codes, with settings chosen on valid.
 
@@ -84,13 +88,13 @@ def baselines(
     if curve:
 
         def fit(folder: Path, place: Path, draw: int) -> None:
-            run_baselines(folder, place, [draw])
+            run_baselines(folder, place, [draw], test_on=test_on)
 
         train_along(cohort, out, tuple(BASELINES), runs, fit)
         return
     rows = [
         (name, ", ".join(f"{key} {value}" for key, value in found.settings.items()), f"{found.auroc:.4f}")
-        for name, found in run_baselines(cohort, out, range(runs)).items()
+        for name, found in run_baselines(cohort, out, range(runs), test_on=test_on).items()
     ]
     typer.echo(table(rows, header=("baseline", "chosen", "AUROC on valid"), divider=True, max_col=80))
 

@@ -1,11 +1,6 @@
-"""What a prediction for a patient rests on: integrated gradients on codes, and what it would be without each visit.
+"""What a prediction for a patient rests on: integrated gradients on codes, of the log-odds of a label."""
 
-All speak of the log-odds of a label, the logit of its probability in `doc.cats`.
-"""
-
-import math
-from itertools import chain
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, List, NamedTuple, Tuple
 
 import numpy as np
 import torch
@@ -13,16 +8,16 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Model, set_dropout_rate, torch2xp, xp2torch
 
-from ..components.textcat import READ_KEY, ClinbertTextcat
+from ..components.textcat import ClinbertTextcat
 from ..errors import ClinbertError
 from ..models.code_shim import CodeShim, PatientBatch
-from ..models.code_styles import STYLES
-from .docs import DAYS, RANKS
+from ..models.code_styles import MASK, SPECIALS, STYLES
+from ..models.static_codes import CodesShim
 
 # Interpolation points between baseline and patient, and how many go through the encoder together.
 STEPS, TOGETHER = 64, 16
-# A probability nearer to 0 or 1 counts as this.
-SMALLEST = 1e-12
+# What gives codes embeddings that can be looked at.
+_BELOW = (CodeShim, CodesShim)
 
 
 class Explained(NamedTuple):
@@ -43,7 +38,7 @@ class Explained(NamedTuple):
 class Attribution(NamedTuple):
     """What each code adds to the log-odds.
 
-    codes (ndarray): NaN for a code that is not read, shape (codes,).
+    codes (ndarray): NaN for a code that the encoder does not read, shape (codes,).
     baseline (float): the log-odds with all codes masked; with all that is added they give those of the patient.
     error (float): by how much they do not: the error of the integral.
     """
@@ -82,7 +77,7 @@ def attribute(explained: Explained, codes: int, steps: int = STEPS) -> Attributi
 
 
 def explain(nlp: Language, doc: Doc, label: str) -> Explained:
-    """Open a pipeline's prediction for a patient, where `clinbert_textcat` stands on our encoder of codes.
+    """Open a pipeline's prediction for a patient, where `clinbert_textcat` stands on our encoder or vectors of codes.
 
     nlp (Language): the pipeline; label (str): the label.
     doc (Doc): the patient, with a code at least.
@@ -91,33 +86,36 @@ def explain(nlp: Language, doc: Doc, label: str) -> Explained:
     RAISES (ClinbertError): if the pipeline has no such component, or the component no such encoder or label.
     """
     textcat = find_textcat(nlp, label)
-    encoder = textcat.model.get_ref("tok2vec")
-    shim = encoder.shims[0] if encoder.shims else None
-    if not isinstance(shim, CodeShim) or textcat.model.attrs["aggregate"] != "none":
+    nodes = list(textcat.model.walk())
+    places = [place for place, node in enumerate(nodes) if any(isinstance(shim, _BELOW) for shim in node.shims)]
+    if len(places) != 1 or textcat.model.attrs["aggregate"] != "none":
         raise ClinbertError(
-            f"{textcat.name} does not stand on spacy_clinbert.CodeEncoder.v1 or CodePatient.v1: its codes have no "
-            "embeddings to look at; leave visits out instead"
+            f"{textcat.name} does not stand on spacy_clinbert.CodeEncoder.v1, CodePatient.v1 or CodeVectors.v1: its "
+            "codes have no embeddings to look at; leave visits out instead"
         )
-    (batch,), (n_rows,) = shim.layout(shim, [doc], False)
-    assert isinstance(batch, PatientBatch) and shim.vocabulary is not None
-    body = _Body(shim, batch, n_rows)
-    end, start = int(batch.mask[0].sum()), int(STYLES[shim.model_config.style].cls)
-    codes = np.full(batch.ids.shape[1], -1)
-    codes[start:end] = np.arange(len(doc) - (end - start), len(doc))
-    masked = np.where(codes >= 0, shim.vocabulary.mask_id, batch.ids[0])
-    head = textcat.model.get_ref("head").copy()
-    # Thinc gives a gradient only where it would train.
-    set_dropout_rate(head, 0.0)
+    encoder = nodes[places[0]]
+    behind = _Behind(textcat.model, places[0], doc)
     column = textcat.labels.index(label)
     group = next(one for one in textcat.groups if column in one.columns)
     rivals = [other for other in group.columns if other != column] if group.exclusive else []
     temperature = textcat.temperatures.get(group.name, 1.0)
 
-    def log_odds(embeddings: torch.Tensor) -> torch.Tensor:
-        logits = _Head.apply(body(embeddings), head) / temperature
+    def to_log_odds(rows: torch.Tensor) -> torch.Tensor:
+        logits = _Gradient.apply(rows, behind) / temperature
         return logits[:, column] - torch.logsumexp(logits[:, rivals], dim=1) if rivals else logits[:, column]
 
-    return Explained(log_odds, body.embed(batch.ids[0]), body.embed(masked), codes)
+    shim: Any = encoder.shims[0]
+    if isinstance(shim, CodesShim):
+        masked = Doc(doc.vocab, words=[SPECIALS[MASK]] * len(doc))
+        embeddings, baseline = (xp2torch(rows) for rows in encoder.predict([doc, masked]))
+        return Explained(to_log_odds, embeddings, baseline, np.arange(len(doc)))
+    (batch,), (n_rows,) = shim.layout(shim, [doc], False)
+    end, start = int(batch.mask[0].sum()), int(STYLES[shim.model_config.style].cls)
+    codes = np.full(batch.ids.shape[1], -1)
+    codes[start:end] = np.arange(len(doc) - (end - start), len(doc))
+    masked_ids = np.where(codes >= 0, shim.vocabulary.mask_id, batch.ids[0])
+    body = _Body(shim, batch, n_rows)
+    return Explained(lambda x: to_log_odds(body(x)), body.embed(batch.ids[0]), body.embed(masked_ids), codes)
 
 
 def find_textcat(nlp: Language, label: str) -> ClinbertTextcat:
@@ -135,75 +133,6 @@ def find_textcat(nlp: Language, label: str) -> ClinbertTextcat:
         raise ClinbertError("the pipeline has no clinbert_textcat: give one that was trained to predict an outcome")
     known = ", ".join(one for pipe in found for one in pipe.labels)
     raise ClinbertError(f"the pipeline has no label {label!r}: give one of {known}")
-
-
-class Reading(NamedTuple):
-    """What any pipeline says of a patient.
-
-    probability (float): of the label, as in `doc.cats`.
-    without (List[float]): by visit, the log-odds less those without it: above 0 for a visit that speaks for the label.
-    attention (Optional[ndarray]): by code, how a head weighs what it reads, NaN where it does not say it, shape
-        (codes,); None where it says nothing. A description, and no explanation (Jain and Wallace 2019, NAACL).
-    """
-
-    probability: float
-    without: List[float]
-    attention: Optional[np.ndarray]
-
-
-def read_patient(nlp: Language, doc: Doc, label: str) -> Reading:
-    """Predict for a patient, and for the same patient without each visit.
-
-    nlp (Language): any pipeline that writes the label to `doc.cats`; label (str): the label.
-    doc (Doc): the patient, which is not changed.
-    RETURNS (Reading): what it says.
-    RAISES (ClinbertError): if the pipeline gives no such label.
-    """
-    versions = chain([without_codes(doc, 0, 0)], (without_codes(doc, *visit) for visit in find_visits(doc)))
-    read = nlp.pipe(versions, batch_size=TOGETHER)
-    whole = next(read)
-    if label not in whole.cats:
-        raise ClinbertError(f"the pipeline gives no label {label!r}: give one of {', '.join(whole.cats) or 'none'}")
-    log_odds = _logit(whole.cats[label])
-    return Reading(whole.cats[label], [log_odds - _logit(one.cats[label]) for one in read], _attention(whole))
-
-
-def find_visits(doc: Doc) -> List[Tuple[int, int]]:
-    """The first code of each visit, and the one behind its last."""
-    starts = [i for i, token in enumerate(doc) if token.is_sent_start or not i]
-    return list(zip(starts, [*starts[1:], len(doc)]))
-
-
-def without_codes(doc: Doc, start: int, end: int) -> Doc:
-    """Make a Doc of a patient without some of the codes; days go on counting from the first visit of the whole.
-
-    doc (Doc): the patient; start (int), end (int): the first code to leave out, and the one behind the last.
-    RETURNS (Doc): another Doc.
-    """
-    kept = [i for i in range(len(doc)) if not start <= i < end]
-    firsts = {first for first, _ in find_visits(doc)}
-    made = Doc(doc.vocab, words=[doc[i].text for i in kept], sent_starts=[i in firsts for i in kept])
-    made.user_data.update({key: value for key, value in doc.user_data.items() if isinstance(key, str)})
-    for key in (RANKS, DAYS):
-        if key in made.user_data:
-            made.user_data[key] = [made.user_data[key][i] for i in kept]
-    return made
-
-
-def _attention(doc: Doc) -> Optional[np.ndarray]:
-    group = doc.spans.get(READ_KEY)
-    # Of a row for the whole patient the weight is 1, which says nothing.
-    if not group or "scores" not in group.attrs or any(len(span) > 1 for span in group):
-        return None
-    weights = np.full(len(doc), np.nan)
-    for span, weight in zip(group, group.attrs["scores"]):
-        weights[span.start] = weight
-    return weights
-
-
-def _logit(probability: float) -> float:
-    bounded = min(max(probability, SMALLEST), 1 - SMALLEST)
-    return math.log(bounded) - math.log1p(-bounded)
 
 
 class _Body:
@@ -238,15 +167,38 @@ class _Body:
         return rows
 
 
-class _Head(torch.autograd.Function):
-    """A Thinc head between torch tensors, forth and back."""
+class _Behind:
+    """A copy of a model in which an encoder's rows are given, whatever the Docs.
+
+    model (Model): of a component; place (int): of its encoder among the model's nodes; doc (Doc): the patient.
+    """
+
+    def __init__(self, model: Model, place: int, doc: Doc) -> None:
+        self.model, self._doc = model.copy(), doc
+        self._rows: List[Any] = []
+        encoder = list(self.model.walk())[place]
+        self.model.replace_node(encoder, Model("given", self._give, shims=encoder.shims, attrs=encoder.attrs))
+        # Thinc gives a gradient only where it would train.
+        set_dropout_rate(self.model, 0.0)
+
+    def __call__(self, rows: List[Any]) -> Any:
+        """The logits of Docs with such rows, and the way back to the rows."""
+        self._rows = rows
+        return self.model.begin_update([self._doc] * len(rows))
+
+    def _give(self, model: Model, docs: List[Doc], is_train: bool) -> Any:
+        return self._rows, lambda d_rows: d_rows
+
+
+class _Gradient(torch.autograd.Function):
+    """What is behind the encoder, between torch tensors, forth and back."""
 
     @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, head: Model) -> torch.Tensor:
+    def forward(ctx: Any, rows: torch.Tensor, behind: _Behind) -> torch.Tensor:
         """Rows of shape (n, rows, width) to logits of shape (n, labels)."""
-        given = [torch2xp(one.contiguous(), ops=head.ops) for one in rows.detach()]
-        logits, ctx.backprop = head.begin_update(given)
-        return xp2torch(head.ops.xp.concatenate(logits), device=rows.device)
+        ops = behind.model.ops
+        logits, ctx.backprop = behind([torch2xp(one.contiguous(), ops=ops) for one in rows.detach()])
+        return xp2torch(ops.xp.concatenate(logits), device=rows.device)
 
     @staticmethod
     def backward(ctx: Any, d_logits: torch.Tensor) -> Tuple[torch.Tensor, None]:

@@ -6,7 +6,7 @@ a feature that says whether the patient ever had it; all codes until the predict
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import polars as pl
@@ -92,18 +92,25 @@ BASELINES: Dict[str, Baseline] = {
 
 
 def run_baselines(
-    cohort: Path, out: Path, draws: Sequence[int] = (0,), names: Sequence[str] = tuple(BASELINES)
+    cohort: Path,
+    out: Path,
+    draws: Sequence[int] = (0,),
+    names: Sequence[str] = tuple(BASELINES),
+    test_on: Optional[Path] = None,
 ) -> Dict[str, Fitted]:
     """Fit baselines on the train split of a cohort, with the settings that are best on the valid split, and write
-    their predictions for the test split.
+    their predictions for a test split.
 
     cohort (Path): a folder that `clinbert ehr cohort` wrote.
     out (Path): folder for SYSTEM.DRAW.parquet; what is no draw of chance has the first draw only.
     draws (Sequence[int]): seeds; names (Sequence[str]): which of `BASELINES`.
+    test_on (Optional[Path]): the cohort whose test split it is, of any source; None for the same.
     RETURNS (Dict[str, Fitted]): what was chosen.
     RAISES (ClinbertError): if the cohort cannot be used, or all of its training patients have the same outcome.
     """
-    train, valid, test = (read_bags(cohort, split) for split in ("train", "valid", "test"))
+    train, valid = (read_bags(cohort, split) for split in ("train", "valid"))
+    tested = test_on or cohort
+    test = read_bags(tested, "test", read_codes(cohort / CODES))
     if len(np.unique(train.truth)) < 2:
         raise ClinbertError(f"{cohort}: all training patients have the same outcome: make a larger cohort")
     source = read_evaluated_cohort(cohort).source
@@ -116,14 +123,15 @@ def run_baselines(
         for draw in draws if baseline.random else draws[:1]:
             probabilities = _fit(baseline, baseline.grid[best], draw, train, test)
             table = pl.DataFrame({"subject_id": test.ids, PROBABILITY: probabilities})
-            write_predictions(cohort / LABELS, table, out / f"{name}.{draw}.parquet", source)
+            write_predictions(tested / LABELS, table, out / f"{name}.{draw}.parquet", source)
     return found
 
 
-def read_bags(cohort: Path, split: str) -> Bags:
+def read_bags(cohort: Path, split: str, keys: Optional[Sequence[str]] = None) -> Bags:
     """Read the patients of a split.
 
     cohort (Path): a folder that `clinbert ehr cohort` wrote; split (str): "train", "valid" or "test".
+    keys (Optional[Sequence[str]]): the vocabulary by whose codes patients are described; None for the cohort's own.
     RETURNS (Bags): the patients.
     RAISES (ClinbertError): if the split is empty, a file cannot be read, or a label is missing.
     """
@@ -141,10 +149,20 @@ def read_bags(cohort: Path, split: str) -> Bags:
     # Scikit-learn's trees want indices of 32 bits.
     rows = np.repeat(np.arange(len(table), dtype=np.int32), ids.list.len().to_numpy())
     columns = ids.explode(empty_as_null=False).to_numpy() if len(rows) else np.empty(0, dtype=np.int32)
-    codes = len(read_codes(cohort / CODES))
-    has = sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(len(table), codes))
+    own = read_codes(cohort / CODES)
+    has = sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(len(table), len(own)))
     has.data[:] = 1.0
-    return Bags(table["subject_id"].to_list(), has[:, len(SPECIALS) :], table[labels[0]].cast(pl.Int8).to_numpy())
+    has = has @ _translate(own, keys or own)
+    return Bags(table["subject_id"].to_list(), has, table[labels[0]].cast(pl.Int8).to_numpy())
+
+
+def _translate(own: Sequence[str], keys: Sequence[str]) -> sparse.csr_array:
+    """Where each id of one vocabulary stands among the codes of another, shape (own ids, codes): special ones nowhere,
+    as codes that the other lacks."""
+    places = {key: place for place, key in enumerate(keys[len(SPECIALS) :])}
+    rows = np.array([number for number, key in enumerate(own) if key in places], dtype=np.int32)
+    columns = np.array([places[own[row]] for row in rows], dtype=np.int32)
+    return sparse.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=(len(own), len(places)))
 
 
 def _fit(baseline: Baseline, settings: Dict[str, Any], seed: int, train: Bags, other: Bags) -> np.ndarray:

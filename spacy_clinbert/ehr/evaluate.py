@@ -7,13 +7,14 @@ import numpy as np
 import polars as pl
 
 from ..evaluation.binary_resampling import RESAMPLES, Resampled, contrast, draw_weights, resample
-from ..evaluation.reliability import BINS, Bin, calibration_error, reliability
-from .evaluated_cohort import LANDMARK, PAPER, EvaluatedCohort
+from ..evaluation.reliability import Bin, calibration_error, reliability
+from .cohort_index import age
+from .evaluated_cohort import PAPER, EvaluatedCohort
+from .evaluation_notes import ALL, evaluation_notes
 from .predictions import KEY, PROBABILITY, TRUTH, Predictions, refuse
 
 # The first age of each band, in years.
 AGES = (0, 18, 45, 65, 75)
-ALL = "all"
 
 
 class Evaluation(NamedTuple):
@@ -76,7 +77,7 @@ def evaluate(
         },
         "differences": _differences(found, list(systems)),
     }
-    metrics["notes"] = _notes(cohort, metrics)
+    metrics["notes"] = evaluation_notes(cohort, metrics)
     curves = {
         group: {name: _curve(one[:, members], truth[members]) for name, one in probabilities.items()}
         for group, members in groups.items()
@@ -118,8 +119,7 @@ def _left_over(cohort: EvaluatedCohort, rows: pl.DataFrame) -> int:
 
 def _group(rows: pl.DataFrame) -> Dict[str, np.ndarray]:
     """All rows, those of each sex and of each age band at the prediction; groups without rows are left out."""
-    age = ((pl.col(KEY[1]).dt.date() - pl.col("birth")).dt.total_days() / 365.25).floor()
-    ages = rows.select(age.alias("age"))["age"]
+    ages = rows.select(age(pl.col("birth"), pl.col(KEY[1])).alias("age"))["age"]
     groups = {ALL: np.ones(len(rows), dtype=bool)}
     for name, sex in (("women", "F"), ("men", "M")):
         groups[name] = (rows["sex"] == sex).fill_null(False).to_numpy()
@@ -182,48 +182,3 @@ def _curve(probabilities: np.ndarray, truth: np.ndarray) -> List[Bin]:
 
 def _number(value: float) -> Optional[float]:
     return None if np.isnan(value) else float(value)
-
-
-def _notes(cohort: EvaluatedCohort, metrics: Mapping[str, Any]) -> List[str]:
-    """What a reader of the numbers must know."""
-    counts = metrics["groups"][ALL]
-    notes = []
-    if cohort.design == PAPER:
-        notes.append(
-            "Design paper: cases and controls were chosen by their outcome. The share of cases is the design's and no "
-            "prevalence, AUPRC holds for this share only, and calibration is not reported. Cases and controls are "
-            "resampled apart."
-        )
-        notes += [f"Bias of the design: {cohort.bias}"] if cohort.bias else []
-    else:
-        notes.append(
-            f"The prevalence is {counts['prevalence']:.2%}. The calibration error is that of at most {BINS} bins of "
-            "equal mass; by chance it is above 0 for calibrated probabilities too. Patients are resampled."
-        )
-    if cohort.design not in (PAPER, LANDMARK):
-        notes.append(
-            "The labels are from elsewhere: prevalence and calibration mean something only if patients were not chosen "
-            "by their outcome."
-        )
-    if not counts["with_outcome"] or counts["with_outcome"] == counts["predictions"]:
-        notes.append("All predictions have the same outcome: AUROC, slope and intercept are undefined.")
-    if counts["patients"] == 1:
-        notes.append("One patient says nothing of others: there are no intervals.")
-    lost = metrics["test_patients_without_prediction"]
-    if metrics["validation_patients"]:
-        notes.append(
-            f"{metrics['validation_patients']:,} patients are of the validation split, by which a system may be chosen."
-        )
-    if lost:
-        notes.append(f"{lost:,} test patients of the cohort have no prediction and are not judged.")
-    for name, system in metrics["systems"].items():
-        if system["trained_on"] is None:
-            notes.append(f"{name}: the predictions do not say on which source it was trained.")
-        elif system["trained_on"] != cohort.source:
-            notes.append(
-                f"{name}: trained on {system['trained_on']}, tested on {cohort.source}: whether a patient is in both "
-                "is not checked."
-            )
-    if len(metrics["systems"]) > 2:
-        notes.append("Intervals of differences are not adjusted for their number.")
-    return notes

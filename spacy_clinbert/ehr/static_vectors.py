@@ -34,7 +34,7 @@ def make_vectors(patients: Path, out: Path, width: int, window: int = 1, seed: i
     out (Path): folder for codes.json and vectors.safetensors; an earlier one is replaced.
     width (int): of the vectors; window (int): how many visits before and behind count as near.
     seed (int): of the decomposition's start.
-    RETURNS (int): codes with a vector of their own; others are near nothing and have zeros.
+    RETURNS (int): codes with a vector of their own; others are near nothing, or near all alike, and have zeros.
     RAISES (ClinbertError): if the patients cannot be read, or nothing is near anything.
     """
     from safetensors.numpy import save_file
@@ -47,14 +47,18 @@ def make_vectors(patients: Path, out: Path, width: int, window: int = 1, seed: i
         for batch in _batches(patients / shard.name):
             counts = counts + count_near(batch, len(codes), window)
     known = np.flatnonzero(counts.sum(axis=1) > 0)
-    if not len(known):
-        raise ClinbertError(f"{patients} has no two codes near each other in the train split: prepare more patients")
     table = np.zeros((len(codes), width), dtype=np.float32)
-    table[known] = decompose(associate(counts[known][:, known]), width, seed)
+    if len(known):
+        table[known] = decompose(associate(counts[known][:, known]), width, seed)
+    found = int(table.any(axis=1).sum())
+    if not found:
+        raise ClinbertError(
+            f"{patients} has no two codes near each other more than by chance in the train split: prepare more patients"
+        )
     with whole_folder(out, (CODES, VECTORS)) as folder:
         (folder / CODES).write_bytes((patients / CODES).read_bytes())
         save_file({TABLE: table}, folder / VECTORS)
-    return len(known)
+    return found
 
 
 def count_near(patients: pa.RecordBatch, codes: int, window: int) -> sparse.csr_array:
@@ -100,6 +104,9 @@ def decompose(matrix: sparse.csr_array, width: int, seed: int) -> np.ndarray:
     """
     table = np.zeros((matrix.shape[0], width), dtype=np.float32)
     rank = min(width, matrix.shape[0] - 1)
+    # The solver starts no search in a matrix without entries; nothing is then told from anything.
+    if not rank or not matrix.count_nonzero():
+        return table
     left, values, _ = svds(matrix, k=rank, v0=np.random.default_rng(seed).normal(size=matrix.shape[0]))
     # Signs of singular vectors are free: the largest entry of each is positive.
     left *= np.sign(left[np.abs(left).argmax(axis=0), np.arange(rank)])

@@ -8,13 +8,14 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..errors import ClinbertError
-from .attributions import Attribution, attribute, explain, find_visits, read_patient
+from .attributions import Attribution, attribute, explain
 from .code_names import name_code
 from .code_vocabulary import read_codes
 from .docs import BIRTH, DAYS, FIRST, ID, RANKS, SEX, make_patient
 from .ehr_manifest import CODES, read_manifest
 from .pages import render
 from .schemas import SEQUENCES
+from .visits_left_out import find_visits, read_patient
 
 # Codes in the list of those that weigh most.
 MOST = 10
@@ -52,7 +53,8 @@ def render_timeline(nlp: Language, doc: Doc, label: str, model: str) -> str:
 
     nlp (Language): the pipeline; model (str): its name.
     doc (Doc): the patient, with `clinbert_id` in `doc.user_data`; label (str): the label.
-    RETURNS (str): the page. Integrated gradients are there where `clinbert_textcat` stands on our encoder of codes;
+    RETURNS (str): the page. Integrated gradients are there where `clinbert_textcat` stands on our encoder or vectors of
+        codes;
         what the prediction would be without each visit, always.
     RAISES (ClinbertError): if the patient has no codes, or the pipeline no such label.
     """

@@ -139,13 +139,17 @@ class CodeRows:
         vocabulary = cast(CodeShim, shim).vocabulary
         assert vocabulary is not None
         watch_visits(shim, docs)
+        return CodeLayout(shim.model_config, self.most_codes(shim)), read_patients(docs, vocabulary)
+
+    def most_codes(self, shim: TransformerShim) -> int:
+        """How many codes of a patient are read."""
         config = shim.model_config
-        room = config.max_position_embeddings - STYLES[config.style].cls
+        room = int(config.max_position_embeddings - STYLES[config.style].cls)
         if self.max_codes is not None and self.max_codes > room:
             raise ClinbertError(
                 f"max_codes = {self.max_codes}, but the encoder was trained on {room} at most: give at most as many"
             )
-        return CodeLayout(config, self.max_codes or room), read_patients(docs, vocabulary)
+        return self.max_codes or room
 
     def pick(
         self, layout: CodeLayout, starts: np.ndarray, patients: np.ndarray, lengths: np.ndarray, width: int

@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
+from .latest_codes import latest_codes
 from .passes import check_range
 from .sequence_rows import require_codes, sequence_classifier, torch_pool
 
@@ -29,7 +30,7 @@ def CodeRnn(
         `spacy_clinbert.CodeVectors.v1`, or any of spaCy's.
     hidden_width (int): of the state, of each direction.
     bidirectional (bool): whether a second GRU reads backwards; the last states of both stand side by side.
-    max_codes (Optional[int]): so many codes of a patient are read, the latest; None for all.
+    max_codes (Optional[int]): so many codes of a patient are read, the latest; None for all that the encoder reads.
     nO (Optional[int]): number of labels; inferred from the data.
     RETURNS (Model[List[Doc], List[Floats2d]]): logits, shape (1, nO) per Doc. The dropout is `training.dropout`.
     RAISES (ClinbertError): for a setting out of range, or a tok2vec whose rows are no codes'.
@@ -38,7 +39,7 @@ def CodeRnn(
     check_range("CodeRnn", "max_codes", max_codes, 1)
     require_codes("CodeRnn", tok2vec)
     make = partial(make_gru, hidden_width=hidden_width, bidirectional=bidirectional)
-    return sequence_classifier(tok2vec, "gru", torch_pool("gru", make, max_codes), nO)
+    return sequence_classifier(latest_codes(tok2vec, max_codes), "gru", torch_pool("gru", make), nO)
 
 
 def make_gru(width: int, hidden_width: int, bidirectional: bool) -> Any:

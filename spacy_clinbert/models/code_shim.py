@@ -39,6 +39,12 @@ class CodeShim(TransformerShim):
         self.style = style
         self.vocabulary: Optional[CodeVocabulary] = None
 
+    @property
+    def most_codes(self) -> int:
+        """How many codes of a patient are read."""
+        layout: Any = self.layout
+        return int(layout.most_codes(self))
+
     def load(self, name: str) -> None:
         """Read an encoder from its folder."""
         from .code_checkpoints import read_code_checkpoint

@@ -9,6 +9,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d, Ints1d
 
+from .latest_codes import init, latest_codes
 from .passes import check_range
 from .sequence_rows import require_codes, sequence_classifier, torch_pool
 
@@ -29,7 +30,7 @@ def Retain(
     tok2vec (Model[List[Doc], List[Floats2d]]): a row for each code: `spacy_clinbert.CodeEncoder.v1`,
         `spacy_clinbert.CodeVectors.v1`, or any of spaCy's.
     hidden_width (int): of the states of both recurrent layers.
-    max_codes (Optional[int]): so many codes of a patient are read, the latest; None for all.
+    max_codes (Optional[int]): so many codes of a patient are read, the latest; None for all that the encoder reads.
     nO (Optional[int]): number of labels; inferred from the data.
     RETURNS (Model[List[Doc], List[Floats2d]]): logits, shape (1, nO) per Doc. The dropout is `training.dropout`.
     RAISES (ClinbertError): for a setting out of range, or a tok2vec whose rows are no codes'.
@@ -38,7 +39,7 @@ def Retain(
     check_range("Retain", "max_codes", max_codes, 1)
     require_codes("Retain", tok2vec)
     pool = torch_pool("retain", partial(make_retain, hidden_width=hidden_width))
-    return sequence_classifier(sum_visits(tok2vec, max_codes), "retain", pool, nO)
+    return sequence_classifier(sum_visits(latest_codes(tok2vec, max_codes)), "retain", pool, nO)
 
 
 def make_retain(width: int, hidden_width: int) -> Any:
@@ -48,43 +49,29 @@ def make_retain(width: int, hidden_width: int) -> Any:
     return Retain(width, hidden_width)
 
 
-def sum_visits(
-    tok2vec: Model[List[Doc], List[Floats2d]], max_codes: Optional[int] = None
-) -> Model[List[Doc], List[Floats2d]]:
+def sum_visits(tok2vec: Model[List[Doc], List[Floats2d]]) -> Model[List[Doc], List[Floats2d]]:
     """Sum the rows of each visit.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): a row for each code.
-    max_codes (Optional[int]): so many codes of a patient count, the latest.
+    tok2vec (Model[List[Doc], List[Floats2d]]): a row for each code, or for the latest ones.
     RETURNS (Model[List[Doc], List[Floats2d]]): a row for each visit that has any of them; a Doc without sentences is
         one visit.
     """
-    return Model("sum_visits", partial(forward, max_codes=max_codes), init=init, layers=[tok2vec])
-
-
-def init(model: Model, X: Optional[List[Doc]] = None, Y: object = None) -> None:
-    """Initialize the encoder."""
-    model.layers[0].initialize(X)
+    return Model("sum_visits", forward, init=init, layers=[tok2vec])
 
 
 def forward(
-    model: Model, docs: List[Doc], is_train: bool, *, max_codes: Optional[int]
+    model: Model, docs: List[Doc], is_train: bool
 ) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Doc]]]:
     """Sum the rows of each visit, and give each row the gradient of its visit."""
     rows, backprop_rows = model.layers[0](docs, is_train)
-    firsts = [max(0, len(doc) - max_codes) if max_codes else 0 for doc in docs]
-    sizes = [model.ops.asarray1i(cast(Any, visit_sizes(doc, first))) for doc, first in zip(docs, firsts)]
+    sizes = [
+        model.ops.asarray1i(cast(Any, visit_sizes(doc, len(doc) - len(of_doc)))) for doc, of_doc in zip(docs, rows)
+    ]
 
     def backprop(d_visits: List[Floats2d]) -> List[Doc]:
-        d_rows = []
-        for of_doc, first, of_visits, d_doc in zip(rows, firsts, sizes, d_visits):
-            gradient = model.ops.alloc2f(*of_doc.shape)
-            gradient[first:] = _spread(model, d_doc, of_visits)
-            d_rows.append(gradient)
-        return backprop_rows(d_rows)
+        return cast(List[Doc], backprop_rows([_spread(model, *one) for one in zip(d_visits, sizes)]))
 
-    return [
-        model.ops.reduce_sum(one[first:], size) if len(size) else one for one, first, size in zip(rows, firsts, sizes)
-    ], backprop
+    return [model.ops.reduce_sum(*one) if len(one[1]) else one[0] for one in zip(rows, sizes)], backprop
 
 
 def visit_sizes(doc: Doc, first: int) -> np.ndarray:

@@ -4,6 +4,7 @@ Thinc's own wrapper of PyTorch wants to know all sizes when a config is read, an
 with the first rows, and weights are arrays like all others of Thinc's.
 """
 
+import os
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
@@ -17,6 +18,8 @@ from .token_classifier import bert_init
 # Makes a module for rows of a width: from (patients, most rows, width), zeros behind each patient's last, and the
 # numbers of rows, int64 of shape (patients,), to (patients, module.width).
 MakeModule = Callable[[int], Any]
+# Where torch may have started threads.
+_PROCESS = os.getpid()
 
 
 def sequence_classifier(
@@ -51,47 +54,49 @@ def require_codes(kind: str, tok2vec: Model[List[Doc], List[Floats2d]]) -> None:
         )
 
 
-def torch_pool(kind: str, make: MakeModule, most: Optional[int] = None) -> Model[List[Floats2d], List[Floats2d]]:
+def torch_pool(kind: str, make: MakeModule) -> Model[List[Floats2d], List[Floats2d]]:
     """Build a pooling of rows in their order.
 
     kind (str): its name.
     make (MakeModule): makes the module.
-    most (Optional[int]): so many rows of a Doc are read, the last; None for all.
     RETURNS (Model[List[Floats2d], List[Floats2d]]): rows of shape (n, width) to one, for each Doc; zeros for a Doc
         without rows.
     """
-    return Model(kind, partial(forward, make=make, most=most), init=partial(init, make=make), dims={"nI": None})
+    return Model(kind, partial(forward, make=make), init=partial(init, make=make), dims={"nI": None})
 
 
 def init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None, *, make: MakeModule) -> None:
     """Draw the weights as PyTorch does, once the width of the rows is known."""
     if X is not None and model.has_dim("nI") is None:
-        model.set_dim("nI", X[0].shape[1])
+        # Layers of spaCy's give a Doc without tokens rows of no width.
+        model.set_dim("nI", max(rows.shape[1] for rows in X))
     for name, weights in make(model.get_dim("nI")).named_parameters():
         model.set_param(name, cast(Floats2d, model.ops.asarray(weights.detach().numpy())))
 
 
 def forward(
-    model: Model, docs: List[Floats2d], is_train: bool, *, make: MakeModule, most: Optional[int]
+    model: Model, docs: List[Floats2d], is_train: bool, *, make: MakeModule
 ) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Floats2d]]]:
     """Pool the rows of all Docs together."""
     import torch
     from torch.func import functional_call
     from torch.nn.utils.rnn import pad_sequence
 
+    if os.getpid() != _PROCESS:
+        # In a forked worker the parent's threads are not there to wait for.
+        torch.set_num_threads(1)
     with torch.device("meta"):
         module = make(model.get_dim("nI"))
-    read = [rows[-most:] if most else rows for rows in docs]
-    there = [number for number, rows in enumerate(read) if len(rows)]
+    there = [number for number, rows in enumerate(docs) if len(rows)]
     pooled = [model.ops.alloc2f(1, module.width) for _ in docs]
     if not there:
         return pooled, lambda d_pooled: [model.ops.alloc2f(*rows.shape) for rows in docs]
     weights: Dict[str, Any] = {
         name: xp2torch(model.get_param(name), requires_grad=is_train) for name in model.param_names
     }
-    lengths = [len(read[number]) for number in there]
+    lengths = [len(docs[number]) for number in there]
     with torch.set_grad_enabled(is_train):
-        inputs = pad_sequence([xp2torch(model.ops.as_contig(read[n])) for n in there], batch_first=True)
+        inputs = pad_sequence([xp2torch(model.ops.as_contig(docs[n])) for n in there], batch_first=True)
         inputs.requires_grad_(is_train)
         output = functional_call(module, weights, (inputs, torch.tensor(lengths)))
     for number, row in zip(there, cast(Any, torch2xp(output.detach()))):
@@ -104,7 +109,7 @@ def forward(
             model.inc_grad(name, cast(Floats2d, torch2xp(gradient)))
         d_docs = [model.ops.alloc2f(*rows.shape) for rows in docs]
         for number, length, d_rows in zip(there, lengths, cast(Any, torch2xp(d_inputs))):
-            d_docs[number][-length:] = d_rows[:length]
+            d_docs[number][:] = d_rows[:length]
         return d_docs
 
     return pooled, backprop

@@ -15,19 +15,27 @@ from typer.testing import CliRunner
 from spacy_clinbert.cli import app
 from spacy_clinbert.ehr.baselines import BASELINES, read_bags, run_baselines
 from spacy_clinbert.ehr.curve import train_along, write_curve
-from spacy_clinbert.ehr.ehr_manifest import check_files, read_manifest
+from spacy_clinbert.ehr.ehr_manifest import check_files, read_manifest, write_manifest
 from spacy_clinbert.ehr.predictions import TRAINED_ON, read_all, read_predictions
 from spacy_clinbert.ehr.static_vectors import associate, count_near, decompose, make_vectors
 from spacy_clinbert.ehr.subsets import training_subset
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.code_vocabulary import read_codes
 from spacy_clinbert.models.static_codes import read_table
+from spacy_clinbert.pretraining.manifest import describe
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
     """The outcome comes to those who ever had R01."""
     return write_cohort(tmp_path_factory.mktemp("cohort") / "c", 300, lambda codes: "R01" in codes)
+
+
+def refresh(folder):
+    """Let the manifest tell what the shards are now."""
+    manifest = read_manifest(folder)
+    shards = [describe(folder / shard.name, shard.rows) for shard in manifest.shards]
+    write_manifest(manifest.model_copy(update={"shards": shards}), folder)
 
 
 def test_bags_are_the_codes_of_the_patients(cohort):
@@ -94,6 +102,45 @@ def test_subsets_nest_and_are_whole_cohorts(cohort):
     assert len(found[20, 0]) == 20 and found[20, 0] != found[20, 1]
 
 
+def test_subsets_of_a_rare_outcome_have_it(tmp_path):
+    rare = write_cohort(tmp_path / "rare", 300, lambda codes: codes[:2] == ["R03", "R01"] or codes[-1:] == ["X"])
+    truth = read_bags(rare, "train").truth
+    assert 0 < truth.sum() < 10
+    for size in (2, 20, 100, len(truth)):
+        for draw in range(6):
+            with training_subset(rare, size, draw) as folder:
+                found = read_bags(folder, "train").truth
+            assert 1 <= found.sum() <= max(1, np.ceil(size * truth.mean())) + 1
+    with training_subset(rare, 20, 0) as folder:
+        run_baselines(folder, tmp_path / "out", [0], ["logistic", "boosting"])
+
+
+def test_baselines_are_tested_on_another_source(cohort, tmp_path):
+    """Codes of another vocabulary are found by their keys; of codes that training never saw nothing is known."""
+    other = write_cohort(tmp_path / "other", 80, lambda codes: "R01" in codes, visits=2, design_seed=9)
+    keys = read_codes(cohort).keys
+    shuffled = [*keys[:4], *keys[:3:-1], "ICD10CM/NEW"]
+    rows = pl.read_parquet(other / read_manifest(other).split("test")[0].name)
+    own = read_codes(other).keys
+    ids = [[shuffled.index(own[number]) for number in one] for one in rows["input_ids"].to_list()]
+    ids[0].append(len(shuffled) - 1)
+    bags = {"own": read_bags(other, "test", keys)}
+    rows.with_columns(input_ids=pl.Series(ids, dtype=pl.List(pl.Int32))).write_parquet(
+        other / read_manifest(other).split("test")[0].name
+    )
+    (other / "codes.json").write_text(json.dumps(shuffled))
+    bags["shuffled"] = read_bags(other, "test", keys)
+    assert (bags["own"].has != bags["shuffled"].has).nnz == 0 and bags["own"].has.shape[1] == len(keys) - 4
+    done = CliRunner().invoke(
+        app, ["ehr", "baselines", str(cohort), str(tmp_path / "out"), "--runs", "1", "--test-on", str(other)]
+    )
+    assert done.exit_code == 0, done.output
+    for name in BASELINES:
+        found = read_predictions(tmp_path / "out" / f"{name}.0.parquet")
+        assert set(found.table["subject_id"]) == set(bags["own"].ids) and found.trained_on == "invented"
+        assert roc_auc_score(found.table["boolean_value"], found.table["predicted_boolean_probability"]) > 0.95
+
+
 def test_the_learning_curve_goes_on_where_it_was_stopped(cohort, tmp_path):
     trained = []
 
@@ -157,6 +204,25 @@ def test_vectors_keep_what_the_counts_say():
         vectors[:, :4] / np.linalg.norm(vectors[:, :4], axis=1, keepdims=True),
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize("counts", [np.ones((2, 2)), np.ones((1, 1)), np.ones((3, 3)) - np.eye(3), np.eye(4)])
+def test_vectors_of_codes_that_little_tells_apart(counts):
+    mutual = associate(sparse.csr_array(counts))
+    vectors = decompose(mutual, 4, 0)
+    assert vectors.shape == (len(counts), 4) and np.isfinite(vectors).all()
+    assert vectors.any() == bool(mutual.count_nonzero())
+
+
+def test_one_code_again_and_again_has_no_vectors(tmp_path):
+    events = write_cohort(tmp_path / "same", 40, lambda codes: len(codes) > 0, visits=3, codes=1)
+    for shard in read_manifest(events).shards:
+        table = pl.read_parquet(events / shard.name)
+        table = table.with_columns(input_ids=pl.col("input_ids").list.eval(pl.element() * 0 + 4))
+        table.write_parquet(events / shard.name)
+    refresh(events)
+    with pytest.raises(ClinbertError, match="no two codes near each other"):
+        make_vectors(events, tmp_path / "vectors", 4)
 
 
 def test_vectors_of_prepared_patients(cohort, tmp_path):

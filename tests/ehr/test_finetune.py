@@ -69,6 +69,14 @@ def overrides(made, head, codes, **more):
     return {**choose_model(head, codes), **paths, **SMALL, **more}
 
 
+SIZES_OF_ENCODER = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
 PAIRS = [(head, codes) for head in HEADS for codes in CODES if head != "ffn" or codes == "encoder"]
 
 
@@ -84,12 +92,33 @@ def test_every_head_on_all_that_can_be_below(head, codes, made, tmp_path):
     assert textcat.labels == ("boolean_value",) and textcat.temperatures[""] > 0
     assert nlp.meta["sources"][0]["name"].endswith("invented")
     # What spaCy chose by is the AUROC of one half of the valid split, by the best weights before their calibration.
-    half = list(make_patients_half(made / "cohort", "early_stopping", 64)(nlp))
+    half = list(make_patients_half(made / "cohort", "early_stopping")(nlp))
     docs = list(nlp.pipe([example.predicted for example in half]))
     truth = [example.reference.cats["boolean_value"] for example in half]
     assert roc_auc_score(truth, [doc.cats["boolean_value"] for doc in docs]) == pytest.approx(score, abs=1e-6)
     predict(nlp, made / "cohort", tmp_path / "again.parquet")
     assert_frame_equal(read_predictions(tmp_path / "again.parquet").table, found.table, abs_tol=1e-4)
+
+
+def test_patients_are_read_alike_in_training_and_after(made, tmp_path):
+    """Also by an encoder that does not number visits anew, of patients with more codes than it reads."""
+    config = read_code_checkpoint(str(made / "encoder")).model.config.to_diff_dict()
+    sizes = {name: config[name] for name in SIZES_OF_ENCODER}
+    torch.manual_seed(0)
+    vocabulary = read_codes(made / "cohort")
+    model = CodeBertForPreTraining(CodeBertConfig(style="paper", pooling="sum", vocab_size=len(vocabulary), **sizes))
+    for parameter in model.parameters():
+        parameter.data *= 3
+    (tmp_path / "paper").mkdir()
+    save_code_checkpoint(model, vocabulary, tmp_path / "paper")
+    more = {"paths.encoder": str(tmp_path / "paper"), "recipe.codes": 3, "recipe.epochs": 1}
+    score = finetune(CONFIG, made / "cohort", tmp_path / "ffn.0", 0, overrides(made, "ffn", "encoder", **more))
+    nlp = spacy.load(tmp_path / "ffn.0")
+    half = list(make_patients_half(made / "cohort", "early_stopping")(nlp))
+    assert {len(example.predicted) for example in half} == {8}
+    docs = list(nlp.pipe([example.predicted for example in half]))
+    truth = [example.reference.cats["boolean_value"] for example in half]
+    assert roc_auc_score(truth, [doc.cats["boolean_value"] for doc in docs]) == pytest.approx(score, abs=1e-6)
 
 
 def test_same_seed_same_predictions(made, tmp_path):

@@ -17,12 +17,10 @@ from spacy_clinbert.ehr.attributions import (
     attribute,
     explain,
     find_textcat,
-    find_visits,
-    read_patient,
-    without_codes,
 )
 from spacy_clinbert.ehr.code_names import name_code
 from spacy_clinbert.ehr.timeline import find_patient, render_timeline
+from spacy_clinbert.ehr.visits_left_out import find_visits, read_patient, without_codes
 from spacy_clinbert.errors import ClinbertError
 
 PIPELINES = {
@@ -82,6 +80,35 @@ def test_what_codes_add_leads_from_all_masked_to_the_prediction(pipelines, name,
     masked = Doc(doc.vocab, words=["[MASK]"] * codes, sent_starts=[bool(token.is_sent_start) for token in masked])
     masked.user_data.update({key: value for key, value in doc.user_data.items() if isinstance(key, str)})
     assert found.baseline == pytest.approx(log_odds(nlp, masked), abs=1e-4)
+
+
+@pytest.mark.parametrize("head", ["gru", "bigru", "retain"])
+@pytest.mark.parametrize("below", ["encoder", "vectors"])
+def test_gradients_of_heads_that_read_the_order(tmp_path, head, below):
+    folder = write_encoder(tmp_path / "encoder")
+    tok2vec = {"@architectures": "spacy_clinbert.CodeEncoder.v1", "name": str(folder), "device": "cpu", "max_codes": 12}
+    if below == "vectors":
+        tok2vec = {"@architectures": "spacy_clinbert.CodeVectors.v1", "name": str(folder), "width": 8}
+    model = {"@architectures": "spacy_clinbert.CodeRnn.v1", "hidden_width": 6, "bidirectional": head == "bigru"}
+    if head == "retain":
+        model = {"@architectures": "spacy_clinbert.Retain.v1", "hidden_width": 6}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinbert_textcat", config={"model": {**model, "tok2vec": tok2vec}, "exclusive": False})
+    docs = [make_doc(make_patient(number)) for number in range(6)]
+    nlp.initialize(lambda: [Example.from_dict(doc, {"cats": {"yes": i % 2}}) for i, doc in enumerate(docs)])
+    nlp.get_pipe("clinbert_textcat").cfg["temperatures"] = {"": 0.6}
+    output = nlp.get_pipe("clinbert_textcat").model.get_ref("output_layer")
+    output.set_param("W", np.random.default_rng(0).normal(0, 2, output.get_param("W").shape).astype("float32"))
+    doc = make_doc(make_patient(3, 20))
+    found = attribute(explain(nlp, doc, "yes"), len(doc), steps=96)
+    np.testing.assert_array_equal(np.isnan(found.codes), np.arange(20) < (8 if below == "encoder" else 0))
+    masked = without_codes(doc, 0, 0)
+    masked = Doc(doc.vocab, words=["[MASK]"] * 20, sent_starts=[bool(token.is_sent_start) for token in masked])
+    masked.user_data.update({key: value for key, value in doc.user_data.items() if isinstance(key, str)})
+    assert found.baseline == pytest.approx(log_odds(nlp, masked), abs=1e-4)
+    assert np.nansum(found.codes) == pytest.approx(log_odds(nlp, doc) - log_odds(nlp, masked), abs=0.01)
+    assert found.error < 0.01 and np.nanmax(np.abs(found.codes)) > 1e-3
+    assert "Integrated gradients say" in render_timeline(nlp, doc, "yes", "m")
 
 
 def test_explaining_leaves_the_pipeline_as_it_was(pipelines):

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from spacy_clinbert.evaluation.binary_resampling import POWER_80, contrast, draw_weights, resample
 
@@ -91,6 +94,47 @@ def test_resamples_of_one_class_do_not_count_and_nothing_is_said_without_patient
     nobody = resample({"a": np.array([[0.9]])}, np.ones(1), {"all": np.ones(1, dtype=bool)}, iter(()), True)["a", "all"]
     assert np.isnan(nobody.interval()).all()
     assert np.isnan(contrast(nobody, nobody).low).all()
+
+
+def naive(score, truth, probabilities, weights, draws):
+    """A score of each resample by scikit-learn, rows repeated; NaN without both classes."""
+    found = []
+    for row, drawn in zip(weights.astype(int), draws):
+        of_draws = []
+        for number in drawn:
+            labels, scores = np.repeat(truth, row), np.repeat(probabilities[number], row)
+            of_draws.append(score(labels, scores) if 0 < labels.sum() < len(labels) else np.nan)
+        found.append(np.mean(of_draws))
+    return np.array(found)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 30), st.integers(1, 3))
+def test_intervals_and_differences_are_those_of_plain_loops(seed, number, draws):
+    random = np.random.default_rng(seed)
+    patients = np.sort(random.integers(0, max(2, number // 2), number))
+    patients = np.unique(patients, return_inverse=True)[1]
+    truth = random.integers(0, 2, number).astype(float)
+    truth[:2] = 0, 1
+    systems = {name: random.integers(0, 8, (draws, number)) / 7 for name in "ab"}
+    group = random.random(number) < 0.7
+    group[:2] = True
+    strata = np.zeros(patients.max() + 1, dtype=int)
+    weights = one_block(patients, strata, 40, seed)
+    found = resample(systems, truth, {"g": group}, draw_weights(patients, strata, 40, seed), False, seed)
+    # The draws of each resample, the same for both systems.
+    drawn = np.random.default_rng([seed, draws]).integers(draws, size=(40, draws))
+    for place, score in enumerate((roc_auc_score, average_precision_score)):
+        each = {
+            name: naive(score, truth[group], one[:, group], weights[:, group], drawn) for name, one in systems.items()
+        }
+        for name, values in each.items():
+            both = ~np.isnan(values)
+            np.testing.assert_allclose(found[name, "g"].values[both, place], values[both])
+        difference = contrast(found["a", "g"], found["b", "g"])
+        spread = (found["b", "g"].values - found["a", "g"].values)[:, place]
+        wanted = np.nanpercentile(each["b"] - each["a"] if score is roc_auc_score else spread, (2.5, 97.5))
+        np.testing.assert_allclose((difference.low[place], difference.high[place]), wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("group", [[True, False, True, True, False, True]])

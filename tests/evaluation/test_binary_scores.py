@@ -126,6 +126,29 @@ def test_calibration_error_by_hand():
     assert np.isnan(calibration_error(np.empty(0), np.empty(0)))
 
 
+@settings(max_examples=30)
+@given(st.integers(1, 12), st.integers(0, 10_000))
+def test_calibration_error_is_that_of_equal_parts(rows_a_bin, seed):
+    random = np.random.default_rng(seed)
+    probabilities = random.permutation(np.linspace(0.01, 0.97, BINS * rows_a_bin))
+    truth = (random.random(len(probabilities)) < 0.4).astype(float)
+    parts = np.array_split(np.argsort(probabilities), BINS)
+    expected = np.mean([abs(probabilities[part].mean() - truth[part].mean()) for part in parts])
+    assert calibration_error(probabilities, truth) == pytest.approx(expected)
+
+
+@settings(max_examples=30)
+@given(rows())
+def test_ties_are_in_one_bin_and_bins_in_order(drawn):
+    probabilities, truth, _ = drawn
+    bins = reliability(probabilities, truth)
+    assert sum(one.rows for one in bins) == len(truth) and len(bins) <= min(BINS, len(set(probabilities)))
+    assert [one.expected for one in bins] == sorted(one.expected for one in bins)
+    ends = np.cumsum([one.rows for one in bins])
+    ordered = np.sort(probabilities)
+    assert all(ordered[end - 1] < ordered[end] for end in ends[:-1])
+
+
 def test_draws_of_one_system_do_not_narrow_the_interval():
     probabilities, truth = np.array([0.5] * 10), np.array([1.0, 0.0] * 5)
     (once,) = reliability(probabilities, truth)

@@ -15,6 +15,7 @@ from spacy_clinbert.ehr.code_vocabulary import write_codes
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.code_encoder import CodeEncoder, CodePatient
 from spacy_clinbert.models.code_rnn import CodeRnn
+from spacy_clinbert.models.latest_codes import latest_codes
 from spacy_clinbert.models.retain import Retain, sum_visits
 from spacy_clinbert.models.static_codes import CodeVectors
 from spacy_clinbert.models.text_classifier import TextClassifier
@@ -191,6 +192,22 @@ def test_patients_without_codes(head, codes):
     backprop(found)
 
 
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(("of_encoder", "of_head"), [(None, None), (7, None), (None, 7), (7, 30), (7, 3)])
+def test_codes_that_are_not_read_are_no_padding(head, of_encoder, of_head, encoder):
+    model = HEADS[head](CodeEncoder(str(encoder), max_codes=of_encoder), max_codes=of_head, nO=1)
+    model.initialize(patients(2), ONE_LABEL * 2)
+    row = make_patient(3, 5000)
+    # The encoder is 24 long with its [CLS]. What it reads decides the rows; the head takes the last of them.
+    room = of_encoder or 23
+    cut = {name: row[name][-room:] for name in ("input_ids", "visit", "rank", "day")}
+    docs = [make_doc(row), make_doc({**row, **cut})]
+    one, other = logits(model, docs)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+    found, backprop = model.begin_update(docs)
+    backprop(found)
+
+
 def test_a_visit_is_the_sum_of_its_codes(codes):
     tok2vec = CodeVectors(str(codes), WIDTH).initialize()
     doc = Doc(Vocab(), words=KEYS[4:10], sent_starts=[True, False, False, True, True, False])
@@ -199,7 +216,7 @@ def test_a_visit_is_the_sum_of_its_codes(codes):
     np.testing.assert_allclose(sum_visits(tok2vec).predict([doc])[0], expected, atol=1e-6)
     # Of a visit that is cut, what is left.
     expected = np.stack([rows[2], rows[3], rows[4:].sum(0)])
-    np.testing.assert_allclose(sum_visits(tok2vec, 4).predict([doc])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(sum_visits(latest_codes(tok2vec, 4)).predict([doc])[0], expected, atol=1e-6)
 
 
 def test_vectors_come_from_their_folder(codes, tmp_path):
