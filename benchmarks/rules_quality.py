@@ -12,13 +12,14 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Iterable, NamedTuple
+from typing import Any, Iterable, NamedTuple
 
 from spacy_clinbert.rules import find_placeholders, split_sections, split_sentences
 
 SHARED = Path(os.environ.get("CLINBERT_SHARED", "../shared"))
 LABELS = Path(__file__).parent / "gold" / "labels.jsonl"
 SETS = ("aci_bench", "mtsamples")
+BACKENDS = ("pysbd", "fast")
 CAPITALS = re.compile(r"^[ \t]*[A-Z][A-Z ,/&()-]{2,}[ \t]*$", re.MULTILINE)
 
 
@@ -62,10 +63,13 @@ def compare(notes: dict[str, dict[str, str]], errors: bool, show: bool) -> None:
     nlp = spacy.blank("en")
     nlp.add_pipe("pysbd_sentencizer")
     labels = [json.loads(line) for line in LABELS.read_text().splitlines()]
-    print("| notes | titles P | R | F1 | category right | level right | sentences P | R | F1 | pysbd P | R | F1 |")
-    print("|" + " --- |" * 12)
+    print(
+        "| notes | titles P | R | F1 | category right | level right | sentences, pysbd P | R | F1 | fast P | R | F1 "
+        "| scispaCy as shipped P | R | F1 |"
+    )
+    print("|" + " --- |" * 15)
     for name in (*SETS, "all"):
-        totals = {key: Counts(0, 0, 0) for key in ("titles", "sentences", "shipped")}
+        totals = {key: Counts(0, 0, 0) for key in ("titles", *BACKENDS, "shipped")}
         category = level = 0
         for label in labels:
             if name not in (label["source"], "all"):
@@ -77,43 +81,47 @@ def compare(notes: dict[str, dict[str, str]], errors: bool, show: bool) -> None:
             both = gold.keys() & found.keys()
             category += sum(gold[key][1] == found[key][1] for key in both)
             level += sum(gold[key][0] == found[key][0] for key in both)
-            starts = first_characters(text, split_sentences(text, sections))
-            parts = {
-                "titles": (both, found, gold),
-                "sentences": (starts & set(label["sentences"]), starts, label["sentences"]),
-            }
-            shipped = shipped_sentences(text, nlp)
-            parts["shipped"] = (shipped & set(label["sentences"]), shipped, label["sentences"])
+            starts = {b: first_characters(text, split_sentences(text, sections, b)) for b in BACKENDS}
+            starts["shipped"] = shipped_sentences(text, nlp)
+            parts: dict[str, tuple[Any, ...]] = {"titles": (both, found, gold)}
+            parts |= {key: (cuts & set(label["sentences"]), cuts, label["sentences"]) for key, cuts in starts.items()}
             for key, items in parts.items():
                 totals[key] = Counts(*(old + len(new) for old, new in zip(totals[key], items)))
             if errors and name == "all":
-                differences = [("missed", k, gold[k]) for k in gold.keys() - both]
+                differences: list[tuple[str, tuple[int, int], Any]] = [
+                    ("missed", k, gold[k]) for k in gold.keys() - both
+                ]
                 differences += [("false", k, found[k]) for k in found.keys() - both]
                 differences += [("category", k, (gold[k], found[k])) for k in both if gold[k][1] != found[k][1]]
-                differences += [("sentence missed", (i, i + 30), "") for i in set(label["sentences"]) - starts]
-                differences += [("sentence false", (i, i + 30), "") for i in starts - set(label["sentences"])]
+                for backend in BACKENDS:
+                    wanted, cuts = set(label["sentences"]), starts[backend]
+                    differences += [(f"{backend} missed", (i, i + 30), "") for i in wanted - cuts]
+                    differences += [(f"{backend} false", (i, i + 30), "") for i in cuts - wanted]
                 for kind, (start, end), what in sorted(differences, key=lambda item: item[1]):
                     words = repr(text[max(0, start - 20) : end + 20]) if show else ""
                     print(f"{label['source']} {label['note_id']} {start}-{end} {kind} {what} {words}")
         hits = totals["titles"].hits
         quality = f"{100 * category / hits:.1f} | {100 * level / hits:.1f}"
-        print(f"| {name} | {totals['titles'].row} | {quality} | {totals['sentences'].row} | {totals['shipped'].row} |")
+        sentences = " | ".join(totals[key].row for key in (*BACKENDS, "shipped"))
+        print(f"| {name} | {totals['titles'].row} | {quality} | {sentences} |")
 
 
 def check_all(notes: dict[str, dict[str, str]]) -> None:
     """Run every note through the rules and check that spans tile; count ACI-BENCH's ALL-CAPS lines found as titles."""
-    lines, missed, broken = 0, Counter(), []
+    lines, missed, broken = 0, Counter[str](), list[str]()
     start, characters = time.perf_counter(), 0
     for name, texts in notes.items():
         for note_id, text in texts.items():
             placeholders, sections = find_placeholders(text), split_sections(text)
-            sentences = split_sentences(text, sections)
             characters += len(text)
             ends = {s.end for s in sections}
-            tiles = "".join(text[a:b] for a, b in sentences) == text == "".join(text[s.start : s.end] for s in sections)
-            whole = all(not p.start < b < p.end for p in placeholders for _, b in sentences)
-            if not (tiles and whole and ends <= {b for _, b in sentences}):
-                broken.append(f"{name} {note_id}")
+            tiled = text == "".join(text[s.start : s.end] for s in sections)
+            for backend in BACKENDS:
+                sentences = split_sentences(text, sections, backend)
+                tiles = tiled and "".join(text[a:b] for a, b in sentences) == text
+                whole = all(not p.start < b < p.end for p in placeholders for _, b in sentences)
+                if not (tiles and whole and ends <= {b for _, b in sentences}):
+                    broken.append(f"{name} {note_id} {backend}")
             if name == "aci_bench":
                 titles = [(s.title_start, s.title_end) for s in sections]
                 for match in CAPITALS.finditer(text):
@@ -122,7 +130,7 @@ def check_all(notes: dict[str, dict[str, str]]) -> None:
                         missed[note_id] += 1
     seconds = time.perf_counter() - start
     print(
-        f"\n{sum(map(len, notes.values())):,} notes, {characters / 1e6:.1f} MB in {seconds:.0f} s: "
+        f"\n{sum(map(len, notes.values())):,} notes, {characters / 1e6:.1f} MB in {seconds:.0f} s, by both backends: "
         f"{len(broken)} broken {broken[:5]}"
     )
     print(f"ACI-BENCH's ALL-CAPS lines that are titles: {lines - sum(missed.values())} of {lines}")

@@ -28,11 +28,11 @@ DEFAULT_CONFIG = Config().from_str(DEFAULT_CONFIG_STR)
     default_config=DEFAULT_CONFIG["clinbert_sentences"],
 )
 def make_sentences(
-    nlp: Language, name: str, backend: Literal["pysbd", "parser", "original"], sections_key: str
+    nlp: Language, name: str, backend: Literal["pysbd", "fast", "parser", "original"], sections_key: str
 ) -> "SentenceSplitter":
     """Make a `clinbert_sentences` component.
 
-    backend (str): "pysbd", "parser" or "original", see `spacy_clinbert.rules.split_sentences`.
+    backend (str): "pysbd", "fast", "parser" or "original", see `spacy_clinbert.rules.split_sentences`.
     sections_key (str): The key of the sections in `doc.spans`, which no sentence crosses.
     RETURNS (SentenceSplitter): The component.
     """
@@ -54,7 +54,7 @@ class SentenceSplitter(RulePipe):
         """Create the component.
 
         name (str): The component's name in the pipeline.
-        backend (str): "pysbd", "parser" or "original", see `spacy_clinbert.rules.split_sentences`.
+        backend (str): "pysbd", "fast", "parser" or "original", see `spacy_clinbert.rules.split_sentences`.
         sections_key (str): The key of the sections in `doc.spans`.
         """
         super().__init__(name)

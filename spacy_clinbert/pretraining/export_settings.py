@@ -33,7 +33,7 @@ class ExportSettings(BaseModel):
 
     placeholders: Literal["keep", "tag", "drop"] = "keep"
     sections: Literal["clinical", "original", "original-fixed", "none"] = "clinical"
-    sentences: Literal["pysbd", "parser", "original"] = "pysbd"
+    sentences: Literal["fast", "pysbd", "parser", "original"] = "fast"
     form: Literal["instances", "text", "tfrecord", "blocks"] = "instances"
     document: Literal["note", "section"] = "note"
     tokenizer: str = ""

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Union
 
 from ..errors import ClinbertError
 
@@ -137,16 +137,27 @@ def _find(lexicon: Lexicon, title: str) -> Optional[Entry]:
     return lexicon.stems.get(stem) or _find_inside(lexicon, stem.split()[:12])
 
 
+@lru_cache
+def _lengths(lexicon: Lexicon) -> Dict[str, FrozenSet[int]]:
+    """How many words the listed titles of more than one have, by their first word: so few phrases are looked up."""
+    lengths: Dict[str, FrozenSet[int]] = {}
+    for words in map(str.split, lexicon.stems):
+        if len(words) > 1:
+            lengths[words[0]] = lengths.get(words[0], frozenset()) | {len(words)}
+    return lengths
+
+
 def _find_inside(lexicon: Lexicon, words: List[str]) -> Optional[Entry]:
     """The longest listed title inside; of single words the last one before a preposition, the head of the phrase.
 
     What follows the preposition tells nothing of a study: `CT of the abdomen with contrast`.
     """
-    for length in range(len(words) - 1, 1, -1):
-        for first in range(len(words) - length + 1):
-            entry = lexicon.stems.get(" ".join(words[first : first + length]))
-            if entry and not entry.part:
-                return entry._replace(exact=False)
+    lengths = _lengths(lexicon)
+    spans = [(first, first + size) for first, word in enumerate(words) for size in lengths.get(word, ())]
+    for first, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
+        entry = lexicon.stems.get(" ".join(words[first:end])) if end - first < len(words) >= end else None
+        if entry and not entry.part:
+            return entry._replace(exact=False)
     cut = next((at for at, word in enumerate(words) if word in _PREPOSITIONS), len(words))
     rest = words[cut:] if lexicon.studies.isdisjoint(words[:cut]) else []
     for word in [*reversed(words[:cut]), *rest]:

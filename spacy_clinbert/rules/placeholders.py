@@ -5,10 +5,11 @@ from typing import List, NamedTuple
 
 # Bounded on either side of the one line end: an unclosed marker neither swallows the note nor costs more than itself.
 _BODY = r"[^\[\]*\r\n]{0,80}"
-_MIMIC3 = rf"\[\*\*({_BODY}(?:(?:\r\n|\r|\n){_BODY})?)\*\*\]"
+_MIMIC3 = rf"(?<=\[)\*\*({_BODY}(?:(?:\r\n|\r|\n){_BODY})?)\*\*\]"
 # Three underscores alone are MIMIC-IV's blank; a longer run is a ruler or a line to write on.
-_MIMIC4 = r"(?<!_)___(?!_)"
-_PLACEHOLDER = re.compile(f"{_MIMIC3}|{_MIMIC4}")
+_MIMIC4 = r"(?<=(?<!_)_)__(?!_)"
+# Behind a class of first characters the scan passes over all others at once.
+_PLACEHOLDER = re.compile(rf"[\[_](?:{_MIMIC3}|{_MIMIC4})")
 
 # The words of PhysioNet's de-identification software (Neamatullah et al. 2008, https://doi.org/10.1186/1472-6947-8-32)
 # as they stand in MIMIC-III. The first match wins: "Hospital Ward Name" is a hospital, "Pager number" a phone.

@@ -5,11 +5,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..errors import ClinbertError
+from . import fast_segmenter, segmenter
 from .layout import MARKER, split_rows, wrap_column
 from .parsers import MODELS, model_starts
 from .placeholders import find_placeholders
 from .sections import Section
-from .segmenter import sentence_starts
+
+# The backends by rules: where sentences start in a run of text.
+SEGMENTERS = {"pysbd": segmenter.sentence_starts, "fast": fast_segmenter.sentence_starts}
 
 _WORD = re.compile(r"[^\W_]")
 _BLANKS = re.compile(r"\s*")
@@ -21,8 +24,9 @@ def split_sentences(text: str, sections: Sequence[Section], backend: str = "pysb
 
     text (str): the note.
     sections (Sequence[Section]): sections that tile the text, as `split_sections` returns them.
-    backend (str): "pysbd", scispaCy's rule segmentation inside each row of each section; "parser", the parser of
-        en_core_sci_sm, md or lg; "original", en_core_sci_md as ClinicalBERT ran it (Alsentzer et al. 2019).
+    backend (str): "pysbd", scispaCy's rule segmentation inside each row of each section; "fast", its decisions in a
+        single scan; "parser", the parser of en_core_sci_sm, md or lg; "original", en_core_sci_md as ClinicalBERT ran it
+        (Alsentzer et al. 2019).
     RETURNS (list[tuple[int, int]]): start and end of each sentence. They tile the sections: blanks before the first
         sentence of a section belong to it, all others to the sentence before them. No placeholder is cut.
     RAISES (ClinbertError): for an unknown backend, and where the model that the backend needs is not installed.
@@ -35,13 +39,15 @@ def split_sentences(text: str, sections: Sequence[Section], backend: str = "pysb
         return at < len(ends) and placeholders[at].start < offset
 
     starts: Iterable[Iterable[int]]
-    if backend == "pysbd":
-        wrap = wrap_column(text)
-        starts = (_pysbd_starts(text, section, wrap) for section in sections)
+    if backend in SEGMENTERS:
+        wrap, segment = wrap_column(text), SEGMENTERS[backend]
+        starts = (_row_starts(text, section, wrap, segment) for section in sections)
     elif backend in MODELS:
         starts = model_starts(text, sections, backend)
     else:
-        raise ClinbertError(f"There is no sentence backend {backend!r}: choose one of {', '.join(['pysbd', *MODELS])}.")
+        raise ClinbertError(
+            f"There is no sentence backend {backend!r}: choose one of {', '.join([*SEGMENTERS, *MODELS])}."
+        )
     return [
         sentence
         for section, found in zip(sections, starts, strict=True)
@@ -49,7 +55,7 @@ def split_sentences(text: str, sections: Sequence[Section], backend: str = "pysb
     ]
 
 
-def _pysbd_starts(text: str, section: Section, wrap: float) -> Iterator[int]:
+def _row_starts(text: str, section: Section, wrap: float, segment: Callable[[str], list[int]]) -> Iterator[int]:
     """Where rows start, and the sentences inside them behind their title and list marker."""
     titled = section.title_end > section.title_start
     title_end = section.title_end if titled else section.start
@@ -60,7 +66,7 @@ def _pysbd_starts(text: str, section: Section, wrap: float) -> Iterator[int]:
             content = _end(_BEHIND_TITLE, text, title_end, row_end)
         if marker := MARKER.match(text, content, row_end):
             content = _end(_BLANKS, text, marker.end(), row_end)
-        yield from (content + start for start in sentence_starts(text[content:row_end]))
+        yield from (content + start for start in segment(text[content:row_end]))
 
 
 def _tile(

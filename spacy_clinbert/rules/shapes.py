@@ -150,8 +150,10 @@ def before_colon(name: str, rest: str, marked: bool, line: Line, context: Contex
     lexicon (Lexicon): the titles of the note's language.
     RETURNS (tuple or None): shape and what the lexicon knows of it, or None where it is no title.
     """
+    if not _is_short(name):
+        return None
     entry, caps = lexicon.find(name), is_caps(name)
-    if not _could_be(name, entry) or lexicon.is_label(name):
+    if not _opens(name, entry) or lexicon.is_label(name):
         return None
     if labels_row(name, rest, context, lexicon):
         return None
@@ -184,8 +186,10 @@ def alone(name: str, dotted: bool, numbered: bool, line: Line, context: Context,
     lexicon (Lexicon): the titles of the note's language.
     RETURNS (tuple or None): shape and what the lexicon knows of it, or None where it is no title.
     """
+    if not _is_short(name):
+        return None
     entry, words = lexicon.find(name), len(name.split())
-    if not _could_be(name, entry) or "  " in name or "\t" in name or lexicon.is_label(name):
+    if not _opens(name, entry) or "  " in name or "\t" in name or lexicon.is_label(name):
         return None
     listed = entry if entry and entry.exact else None
     plain = not dotted and not numbered and sum(map(str.isalpha, name)) > 1
@@ -209,9 +213,12 @@ def alone(name: str, dotted: bool, numbered: bool, line: Line, context: Context,
     return None
 
 
-def _could_be(name: str, entry: Optional[Entry]) -> bool:
-    if not name or len(name) > LONGEST or len(name.split()) > MOST_WORDS:
-        return False
+def _is_short(name: str) -> bool:
+    """Whether a name may be a title by its length; most lines are text, and not looked up."""
+    return 0 < len(name) <= LONGEST and len(name.split()) <= MOST_WORDS
+
+
+def _opens(name: str, entry: Optional[Entry]) -> bool:
     return name[0].isalpha() or (name[0].isdigit() and entry is not None and entry.exact)
 
 

@@ -27,7 +27,7 @@ _MARK = re.compile(
     r"|(?P<bullet>[-–—•·*+>▪◦●○]{1,2})|(?P<ruler>[-=_~*]{3,80}))\s*(?=[^\W\d_])"
 )
 # A colon, or the number sign that Brazilian notes put in its place (`S # nega dor`).
-_SEPARATOR = re.compile(r":|(?<=\s)\#(?=\s+[^\W\d_])")
+_SEPARATOR = re.compile(r"[:#](?:(?<=:)|(?<=\s\#)(?=\s+[^\W\d_]))")
 _GLUE = re.compile(r"\s?,(?=[^\W\d_])")
 _INLINE = re.compile(
     r"(?:\s{2,}|\t|(?P<glue>,(?=\S))|(?P<sentence>(?<=[.;])\s)|(?<=\s)(?=\#))(?=(?P<mark>(?:[-•*]\s|\#)?\s*)[^\W\d_])"

@@ -19,6 +19,7 @@ from spacy_clinbert.rules import find_placeholders, split_sections, split_senten
 from spacy_clinbert.rules.parsers import MODELS, _load
 from spacy_clinbert.rules.sections import Section
 from spacy_clinbert.rules.segmenter import _ClinicalEnglish
+from spacy_clinbert.rules.sentences import SEGMENTERS
 
 CASES = json.loads(Path(__file__).with_name("sentence_cases.json").read_text(encoding="utf-8"))
 SIGNS = (
@@ -57,10 +58,11 @@ def read(marked: str) -> tuple[str, list[Section], list[int]]:
     return text, sections, sorted({*opened, *starts})
 
 
+@pytest.mark.parametrize("backend", SEGMENTERS)
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
-def test_clinical_layout(case):
+def test_clinical_layout(case, backend):
     text, sections, starts = read(case["marked"])
-    found = [start for start, _ in split_sentences(text, sections)]
+    found = [start for start, _ in split_sentences(text, sections, backend)]
     assert [text[a:b] for a, b in zip(found, [*found[1:], None], strict=True)] == [
         text[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)
     ]
@@ -90,16 +92,18 @@ def test_any_text_is_tiled(text, cuts):
     for start, end in pairwise(bounds):
         title = (start, start) if (end - start) % 2 else (start, min(end, start + 5))
         sections.append(section(text, start, end, title))
-    sentences = split_sentences(text, sections)
-    assert_tiled(text, sections, sentences)
-    assert sentences == split_sentences(text, sections)
+    for backend in SEGMENTERS:
+        sentences = split_sentences(text, sections, backend)
+        assert_tiled(text, sections, sentences)
+        assert sentences == split_sentences(text, sections, backend)
 
 
 @settings(max_examples=300, deadline=None)
 @given(TEXTS)
 def test_sections_of_any_text_are_tiled(text):
     sections = split_sections(text)
-    assert_sound(text, sections, split_sentences(text, sections))
+    for backend in SEGMENTERS:
+        assert_sound(text, sections, split_sentences(text, sections, backend))
 
 
 @settings(max_examples=100, deadline=None)
@@ -125,13 +129,14 @@ def test_pysbd_references_are_found_as_by_its_own_pattern(text):
     assert ours == theirs
 
 
-def test_boundaries_in_a_long_paragraph_are_those_of_its_parts():
+@pytest.mark.parametrize("backend", SEGMENTERS)
+def test_boundaries_in_a_long_paragraph_are_those_of_its_parts(backend):
     parts = [
         f"Dr. Wells (in bed. Not {'far ' * (i % 9)}up) gave 3.5 mg p.o. q.d. to him at 5 p.m. on call. "
         for i in range(200)
     ]
     text = "".join(parts)
-    sentences = split_sentences(text, [section(text, 0, len(text), (0, 0))])
+    sentences = split_sentences(text, [section(text, 0, len(text), (0, 0))], backend)
     assert [text[start:end] for start, end in sentences] == parts
 
 
@@ -149,14 +154,17 @@ LONG = {
     "references": "x.[12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78 90 12 34 56 78. " * 1_000,
     "abbreviations": "no. " * 20_000,
     "blanks": "Seen" + " " * 200_000 + "(well).",
+    "ellipsis": "Seen" + "." * 200_000,
+    "quotations never closed": "she said \"I am ill. 'He is. ‘We. (no. “not. " * 10_000,
 }
 
 
+@pytest.mark.parametrize("backend", SEGMENTERS)
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
-def test_time_is_linear(text):
+def test_time_is_linear(text, backend):
     def split(part: str) -> None:
         sections = [section(part, 0, len(part), (0, 0))]
-        assert_sound(part, sections, split_sentences(part, sections))
+        assert_sound(part, sections, split_sentences(part, sections, backend))
 
     assert_linear(split, text)
 
@@ -179,7 +187,7 @@ def test_pysbd_is_left_as_it_was():
 
 
 def test_unknown_backend_lists_the_backends():
-    with pytest.raises(ClinbertError, match=r"'punkt'.*pysbd, parser, original"):
+    with pytest.raises(ClinbertError, match=r"'punkt'.*pysbd, fast, parser, original"):
         split_sentences("Foo.", [section("Foo.", 0, 4, (0, 0))], backend="punkt")
 
 
@@ -241,4 +249,5 @@ def test_all_open_notes_are_tiled(shared):
         texts += [row["TEXT"] for row in csv.DictReader(file)]
     for text in texts:
         sections = split_sections(text)
-        assert_sound(text, sections, split_sentences(text, sections))
+        for backend in SEGMENTERS:
+            assert_sound(text, sections, split_sentences(text, sections, backend))
