@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-PLACE = r"(?<=<!-- {} -->\n).*?(?=<!-- end -->)"
+END = "<!-- end -->"
 PACKAGES = ("torch", "transformers", "spacy", "scispacy", "spacy-transformers", "numpy")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
@@ -30,7 +30,8 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     name = model.group(1) if model else platform.machine()
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    return f"{os.cpu_count()} × {name} ({', '.join(flags)}), {memory:.0f} GB, Python {platform.python_version()}, {versions}"
+    python = platform.python_version()
+    return f"{os.cpu_count()} × {name} ({', '.join(flags)}), {memory:.0f} GB, Python {python}, {versions}"
 
 
 def run(script: str) -> str:
@@ -51,7 +52,8 @@ def main() -> None:
     for name in chosen:
         printed = f"{run(name)}\n\n{date.today()}: {machine()}.\n"
         page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(re.sub(PLACE.format(name), lambda _: printed, page, flags=re.DOTALL), encoding="utf-8")
+        before, mark, behind = page.partition(f"<!-- {name} -->\n")
+        PAGE.write_text(before + mark + printed + END + behind.partition(END)[2], encoding="utf-8")
 
 
 if __name__ == "__main__":

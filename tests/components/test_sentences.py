@@ -64,6 +64,12 @@ def test_sentences_are_those_of_the_rules(text):
     assert found == expected
 
 
+def test_the_fast_backend_sets_the_starts_of_the_rules():
+    doc = make_pipeline(backend="fast")(NOTE)
+    fast = split_sentences(NOTE, read_sections(doc, "sections"), "fast")
+    assert [sentence.text.strip() for sentence in doc.sents] == [NOTE[start:end].strip() for start, end in fast]
+
+
 def test_a_note_without_sections_is_one_section():
     doc = ALONE("Pain since noon. No fever.")
     assert [sentence.text for sentence in doc.sents] == ["Pain since noon.", "No fever."]
