@@ -10,6 +10,7 @@ from .annotate import annotate
 from .bionlp import bionlp
 from .calibrate import calibrate
 from .compare import compare
+from .compile import compile_model
 from .convert import convert
 from .corpus import corpus
 from .ehr import ehr
@@ -40,7 +41,8 @@ PLAIN += [page, recipes, report, synth, vocab]
 WITH_OVERRIDES: List[Callable] = [bionlp, export, pretrain, tune]
 for command in PLAIN:
     app.command()(command)
-# `import` is a word of Python.
+# Words of Python.
+app.command("compile")(compile_model)
 app.command("import")(import_model)
 for command in WITH_OVERRIDES:
     app.command(context_settings=TAKES_OVERRIDES)(command)

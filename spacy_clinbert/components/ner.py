@@ -105,8 +105,9 @@ class ClinbertNer(Head):
 
     def _find(self, doc: Doc, logits: np.ndarray) -> List[Mention]:
         found = []
+        every = softmax(logits)
         for places in sequences(doc):
-            probabilities = softmax(logits[places])
+            probabilities = every[places]
             found += [
                 m._replace(
                     start=int(places[m.start]),

@@ -1,7 +1,7 @@
 """Micro-batches of sequences, bounded in padded wordpieces, and where each row is found in them."""
 
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Iterable, Optional, Sequence
 
 import numpy as np
 
@@ -165,6 +165,24 @@ def lay_out(sequences: Sequences, picks: np.ndarray, pad_id: int, max_pieces: in
         types = pad(kinds, 0) if any(kinds) else None
         batches.append(MicroBatch(ids, mask, flat, rows, picks[part, 3].astype(np.float32), types))
     return batches
+
+
+def gather(batches: Sequence[MicroBatch], outputs: Iterable[np.ndarray], n_rows: int, width: int) -> np.ndarray:
+    """Put the picked outputs of micro-batches into the rows that they go to; NumPy does it faster than torch.
+
+    batches (Sequence[MicroBatch]): the micro-batches.
+    outputs (Iterable[ndarray]): of each, the outputs picked, weights applied: shape (n_picks, width).
+    n_rows, width (int): shape of the rows; those that nothing goes to get zeros.
+    RETURNS (ndarray): the rows, shape (n_rows, width).
+    """
+    rows = np.zeros((n_rows, width), dtype=np.float32)
+    for batch, values in zip(batches, outputs):
+        # A row of full weight has nothing else to be added to.
+        if (batch.weights == 1.0).all():
+            rows[batch.rows] = values
+        else:
+            np.add.at(rows, batch.rows, values)
+    return rows
 
 
 def pad(rows: Sequence[Sequence[int]], filling: int) -> np.ndarray:

@@ -206,7 +206,9 @@ def has_upper_case(pieces: Iterable[str]) -> bool:
 
 
 def to_files(model: Any, tokenizer: Any) -> dict[str, bytes]:
-    """The files of a Hugging Face folder (configuration, tokenizer, safetensors) by name."""
+    """The files of a Hugging Face folder (configuration, tokenizer, safetensors) by name; of a configuration, without
+    safetensors.
+    """
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         model.save_pretrained(folder, safe_serialization=True, max_shard_size="100GB")
         tokenizer.save_pretrained(folder)
@@ -215,11 +217,27 @@ def to_files(model: Any, tokenizer: Any) -> dict[str, bytes]:
 
 def from_files(files: dict[str, bytes], pooler: bool = False) -> tuple[Any, Any]:
     """Model and tokenizer out of the files of a Hugging Face folder; the pooler as for `load`."""
+    with as_folder(files) as source:
+        return load(source, offline=True, pooler=pooler)
+
+
+def parts_from_files(files: dict[str, bytes]) -> tuple[Any, Any]:
+    """Configuration and tokenizer out of the files of a Hugging Face folder without safetensors."""
+    from transformers import AutoConfig
+
+    with as_folder(files) as source, _loading(source):
+        config = AutoConfig.from_pretrained(source.location, local_files_only=True, trust_remote_code=False)
+        return config, load_tokenizer(source, offline=True)
+
+
+@contextlib.contextmanager
+def as_folder(files: dict[str, bytes]) -> Iterator[EncoderSource]:
+    """Files as a folder, for a while."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             # Names come from a file that may have been tampered with: none may lead out of the folder.
             (Path(folder) / Path(name).name).write_bytes(content)
-        return load(EncoderSource(folder, None, None), offline=True, pooler=pooler)
+        yield EncoderSource(folder, None, None)
 
 
 def max_positions(model: Any) -> int:

@@ -32,6 +32,8 @@ def NoteEncoder(
     freeze_layers: int = 0,
     device: str = "auto",
     width: Optional[int] = None,
+    engine: str = "torch",
+    precision: str = "fp32",
 ) -> Model[List[Doc], List[Floats2d]]:
     """Build an encoder of notes: wordpieces in windows cut at sentence bounds, every wordpiece covered, one row per
     token.
@@ -57,15 +59,20 @@ def NoteEncoder(
     freeze_layers (int): so many layers from below, and the embeddings, are not trained; 0 trains all.
     device (str): where torch runs while Thinc is on the CPU: "auto", "cpu", "cuda:0".
     width (Optional[int]): the rows' width, where another part of a config must know it; checked against the encoder.
+    engine (str): what predicts: "torch", or "openvino", which is faster on Intel and AMD CPUs (the extra `openvino`);
+        torch always trains.
+    precision (str): what OpenVINO computes in: "fp32" or "bf16", for CPUs with AVX512_BF16 or AMX.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc), width) per Doc; zeros for a token without
         wordpieces.
-    RAISES (ClinbertError): for a setting out of range.
+    RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
     """
     check_choice(KIND, "window", window, WINDOW_MODES)
     check_choice(KIND, "pooling", pooling, POOLINGS)
     check_range(KIND, "max_pieces", max_pieces, 3)
     check_range(KIND, "overlap", overlap, 0)
-    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces)
+    settings = RunSettings(
+        device, mixed_precision, dropout, freeze_layers, max_batch_pieces, engine=engine, precision=precision
+    )
     return make_encoder(KIND, name, width, settings, TokenLayout(window, sections_key, max_pieces, overlap, pooling))
 
 
@@ -87,6 +94,6 @@ class TokenLayout:
         watch_annotations(shim, docs, KIND, self.sections_key, is_train)
         cut = (KIND, self.window, self.sections_key, self.max_pieces, self.overlap)
         pieces = [lay_windows(shim, doc, *cut) for doc in docs]
-        bound = shim.settings.max_batch_pieces
+        bound = shim.batch_pieces(is_train)
         batches = make_batches(pieces, shim.pieces, bound, self.pooling, unique=not is_train)
         return batches, [len(doc) for doc in docs]

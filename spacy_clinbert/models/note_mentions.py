@@ -30,6 +30,8 @@ def NoteMentions(
     freeze_layers: int = 0,
     device: str = "auto",
     width: Optional[int] = None,
+    engine: str = "torch",
+    precision: str = "fp32",
 ) -> Model[List[Doc], List[Floats2d]]:
     """Build an encoder of entities: each goes through with its sentence, between two markers, `[CLS] no @ fever @ or
     chills [SEP]`, and its row is that of the first marker (Baldini Soares et al. 2019; Zhou and Chen 2022).
@@ -42,13 +44,15 @@ def NoteMentions(
     max_pieces (Optional[int]): wordpieces of a sequence, markers and special pieces included; None for the length the
         encoder was trained at.
     max_batch_pieces (int): padded wordpieces in one micro-batch, whatever the number of entities; bounds the memory.
-    mixed_precision, dropout, freeze_layers, device, width: as for `spacy_clinbert.NoteEncoder.v1`.
+    mixed_precision, dropout, freeze_layers, device, width, engine, precision: as for `spacy_clinbert.NoteEncoder.v1`.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc.ents), width) per Doc, in the order of
         `doc.ents`.
-    RAISES (ClinbertError): for a setting out of range.
+    RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
     """
     check_range(KIND, "max_pieces", max_pieces, 8)
-    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces)
+    settings = RunSettings(
+        device, mixed_precision, dropout, freeze_layers, max_batch_pieces, engine=engine, precision=precision
+    )
     return make_encoder(KIND, name, width, settings, MentionLayout(max_pieces), rows="mention")
 
 
@@ -75,7 +79,7 @@ class MentionLayout:
                 number = sequences.add(shim.pieces.frame(ids))
                 picks.append((number, place + len(shim.pieces.prefix), len(picks), 1.0))
         table = np.array(picks, dtype=float).reshape(-1, 4)
-        batches = lay_out(sequences, table, shim.pieces.pad_id, shim.settings.max_batch_pieces)
+        batches = lay_out(sequences, table, shim.pieces.pad_id, shim.batch_pieces(is_train))
         return batches, [len(doc.ents) for doc in docs]
 
     def mark(self, shim: TransformerShim, doc: Doc) -> List[Tuple[List[int], int]]:

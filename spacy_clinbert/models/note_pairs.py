@@ -10,6 +10,7 @@ from thinc.types import Floats2d
 
 from ..errors import ClinbertError
 from .batches import MicroBatch, Sequences, first_places, lay_out
+from .openvino_engine import has_types
 from .passes import check_range, find_length, find_shim, make_encoder, require_cls
 from .transformer_shim import RunSettings, TransformerShim
 from .wordpieces import has_text
@@ -30,6 +31,8 @@ def NotePairs(
     freeze_layers: int = 0,
     device: str = "auto",
     width: Optional[int] = None,
+    engine: str = "torch",
+    precision: str = "fp32",
 ) -> Model[List[Doc], List[Floats2d]]:
     """Build an encoder of pairs: `[CLS] premise [SEP] hypothesis [SEP]` with token types 0 and 1, one row per pair.
 
@@ -45,12 +48,12 @@ def NotePairs(
     max_batch_pieces (int): padded wordpieces in one micro-batch, whatever the number of Docs; bounds the memory.
     pooler (bool): whether a row goes through the pooler that BERT has on `[CLS]`; where the encoder or its files have
         none, rows are raw.
-    mixed_precision, dropout, freeze_layers, device, width: as for `spacy_clinbert.NoteEncoder.v1`.
+    mixed_precision, dropout, freeze_layers, device, width, engine, precision: as for `spacy_clinbert.NoteEncoder.v1`.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (1, width) per Doc.
-    RAISES (ClinbertError): for a setting out of range.
+    RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
     """
     check_range(KIND, "max_pieces", max_pieces, 5)
-    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces, pooler)
+    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces, pooler, engine, precision)
     layout = PairLayout(premise_key, hypothesis_key, max_pieces)
     return make_encoder(KIND, name, width, settings, layout, rows="pair")
 
@@ -83,8 +86,7 @@ class PairLayout:
         assert shim.pieces is not None
         form, limit = shim.pieces.pair_form, self.limit(shim)
         require_cls(KIND, form.before)
-        # RoBERTa has one token type for all.
-        typed = getattr(shim.model_config, "type_vocab_size", 0) > 1
+        typed = has_types(shim.model_config)
         sequences = Sequences(unique=not is_train)
         numbers = []
         for doc in docs:
@@ -92,7 +94,7 @@ class PairLayout:
             n_first, n_second = shortened(len(first), len(second), limit)
             ids, types = form.frame(first[:n_first], second[:n_second])
             numbers.append(sequences.add(ids, types if typed else ()))
-        batches = lay_out(sequences, first_places(numbers), shim.pieces.pad_id, shim.settings.max_batch_pieces)
+        batches = lay_out(sequences, first_places(numbers), shim.pieces.pad_id, shim.batch_pieces(is_train))
         return batches, [1] * len(docs)
 
     def limit(self, shim: TransformerShim) -> int:

@@ -37,6 +37,8 @@ def NoteWindows(
     freeze_layers: int = 0,
     device: str = "auto",
     width: Optional[int] = None,
+    engine: str = "torch",
+    precision: str = "fp32",
 ) -> Model[List[Doc], List[Floats2d]]:
     """Build an encoder of notes that gives one row per window: that of `[CLS]`. It reads notes of any length.
 
@@ -57,16 +59,16 @@ def NoteWindows(
         the memory.
     pooler (bool): whether a row goes through the pooler that BERT has on `[CLS]`; where the encoder or its files have
         none, rows are raw.
-    mixed_precision, dropout, freeze_layers, device, width: as for `spacy_clinbert.NoteEncoder.v1`.
+    mixed_precision, dropout, freeze_layers, device, width, engine, precision: as for `spacy_clinbert.NoteEncoder.v1`.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (n_windows, width) per Doc, one at least.
-    RAISES (ClinbertError): for a setting out of range.
+    RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
     """
     check_choice(KIND, "window", window, WINDOW_MODES)
     check_range(KIND, "max_windows", max_windows, 1)
     check_range(KIND, "max_pieces", max_pieces, 3)
     if sections is not None and not sections:
         raise ClinbertError(f"{KIND}: sections = []: name the categories that are read, or null for the whole note")
-    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces, pooler)
+    settings = RunSettings(device, mixed_precision, dropout, freeze_layers, max_batch_pieces, pooler, engine, precision)
     chosen = None if sections is None else frozenset(sections)
     layout = WindowLayout(window, sections_key, chosen, max_windows, max_pieces)
     return make_encoder(KIND, name, width, settings, layout, rows="window")
@@ -138,7 +140,7 @@ class WindowLayout:
             numbers += [sequences.add(shim.pieces.frame(pieces.ids[w.start : w.end].tolist())) for w in kept]
             sizes.append(len(kept))
         picks = first_places(numbers)
-        return lay_out(sequences, picks, shim.pieces.pad_id, shim.settings.max_batch_pieces), sizes
+        return lay_out(sequences, picks, shim.pieces.pad_id, shim.batch_pieces(is_train)), sizes
 
     def cut(self, shim: TransformerShim, doc: Doc) -> DocPieces:
         """All wordpieces of a Doc and all windows over them."""

@@ -9,9 +9,11 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..errors import ClinbertError
+from .openvino_engine import HINTS, require_openvino
 from .transformer_shim import Layout, RunSettings, TransformerShim
 
 PRECISIONS = ("no", "bf16", "fp16")
+ENGINES = ("torch", "openvino")
 
 
 def make_encoder(
@@ -26,8 +28,9 @@ def make_encoder(
     layout (Layout): how its rows are made.
     rows (Optional[str]): what they are, for heads that need to know: "window" or "pair"; None for tokens.
     RETURNS (Model[List[Doc], List[Floats2d]]): the encoder.
-    RAISES (ClinbertError): for a setting out of range.
+    RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
     """
+    check_engine(kind, settings.engine, settings.precision)
     check_choice(kind, "mixed_precision", settings.mixed_precision, PRECISIONS)
     check_range(kind, "max_batch_pieces", settings.max_batch_pieces, 1)
     check_range(kind, "freeze_layers", settings.freeze_layers, 0)
@@ -46,6 +49,18 @@ def check_choice(kind: str, setting: str, value: str, choices: Sequence[str]) ->
     """Raise the config error for a value that is none of the choices."""
     if value not in choices:
         raise ClinbertError(f'{kind}: {setting} = "{value}" is unknown: give one of {", ".join(choices)}')
+
+
+def check_engine(kind: str, engine: str, precision: str) -> None:
+    """Raise the config error for an engine or precision that is unknown, not installed, or does not fit the other."""
+    check_choice(kind, "engine", engine, ENGINES)
+    check_choice(kind, "precision", precision, tuple(HINTS))
+    if engine == "openvino":
+        require_openvino()
+    elif precision != "fp32":
+        raise ClinbertError(
+            f'{kind}: precision = "{precision}" is for engine = "openvino": set that, or mixed_precision for torch'
+        )
 
 
 def check_range(kind: str, setting: str, value: Optional[float], least: float, most: float = float("inf")) -> None:
@@ -102,6 +117,11 @@ def forward(model: Model, docs: List[Doc], is_train: bool, *, kind: str) -> Tupl
     shim = find_shim(model)
     if not shim.loaded:
         raise ClinbertError(f"{kind} has no weights yet: call nlp.initialize(), or load a trained pipeline")
+    if is_train and not shim.trainable:
+        raise ClinbertError(
+            f"{kind}: the encoder was compiled and cannot be trained: train the pipeline that it was compiled from, and"
+            " compile that again"
+        )
     batches, sizes = shim.layout(shim, docs, is_train)
     rows, backprop_rows = shim.rows(batches, sum(sizes), is_train)
     ends = np.cumsum(sizes, dtype=np.int64)

@@ -14,9 +14,10 @@ from thinc.shims.shim import Shim
 from thinc.types import Floats2d, FloatsXd
 
 from ..errors import ClinbertError
-from .batches import MicroBatch
-from .checkpoints import freeze, from_files, max_positions, read_checkpoint, set_dropout, to_files
+from .batches import MicroBatch, gather
+from .checkpoints import freeze, from_files, max_positions, parts_from_files, read_checkpoint, set_dropout, to_files
 from .fused_adam import Key, fused_step, is_adamw
+from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, compile_encoder, read_graph
 from .wordpieces import Wordpieces
 
 
@@ -30,6 +31,8 @@ class RunSettings:
     freeze_layers (int): how many layers from below, with the embeddings, get no gradient; 0 for none.
     max_batch_pieces (int): above so many padded wordpieces, a training batch is computed again in the backward pass.
     pooler (bool): whether rows go through the pooler that BERT has on `[CLS]`, where its files hold one.
+    engine (str): what predicts: "torch" or "openvino"; torch always trains.
+    precision (str): what another engine than torch computes in: "fp32" or "bf16".
     """
 
     device: str
@@ -38,6 +41,8 @@ class RunSettings:
     freeze_layers: int
     max_batch_pieces: int
     pooler: bool = False
+    engine: str = "torch"
+    precision: str = "fp32"
 
 
 class Layout(Protocol):
@@ -63,11 +68,25 @@ class TransformerShim(PyTorchShim):
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
         self._process = os.getpid()
+        self._compiled: Optional[OpenVinoEncoder] = None
+        self._config: Any = None
 
     @property
     def loaded(self) -> bool:
-        """Whether weights are present."""
+        """Whether weights are present, be it in compiled form alone."""
+        return self._model is not None or self._compiled is not None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether weights are present that torch can train."""
         return self._model is not None
+
+    @property
+    def device(self) -> Any:
+        """Where torch computes."""
+        import torch
+
+        return super().device if self.trainable else torch.device("cpu")
 
     @property
     def width(self) -> int:
@@ -77,22 +96,29 @@ class TransformerShim(PyTorchShim):
     @property
     def model_config(self) -> Any:
         """The encoder's configuration."""
-        return self._model.config
+        return self._model.config if self.trainable else self._config
 
     @property
     def pooled(self) -> bool:
         """Whether rows go through a pooler."""
+        if self._compiled is not None:
+            return self._compiled.pooled
         return getattr(self._model, "pooler", None) is not None
 
     @property
     def max_positions(self) -> int:
         """The longest sequence, special pieces included, that the encoder has positions for."""
-        return max_positions(self._model)
+        return max_positions(self._model) if self.trainable else int(self.cfg["max_positions"])
 
     @property
     def trained_length(self) -> int:
         """The length of sequence, special pieces included, that the encoder was trained at."""
         return int(self.cfg["trained_length"])
+
+    def batch_pieces(self, is_train: bool) -> int:
+        """The largest number of padded wordpieces in a micro-batch."""
+        bound = self.settings.max_batch_pieces
+        return bound if is_train or self.settings.engine == "torch" else min(bound, BEST_PIECES)
 
     def load(self, name: str) -> None:
         """Read an encoder by catalogue alias, hub id or folder."""
@@ -119,11 +145,14 @@ class TransformerShim(PyTorchShim):
         # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
         recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
         with torch.set_grad_enabled(is_train):
-            parts = [self._run(batch, is_train, recompute) for batch in batches]
-            rows = torch.zeros(n_rows, self.width, device=self.device)
-            if parts:
-                places = torch.cat([places for places, _ in parts])
-                rows = rows.index_add(0, places, torch.cat([values for _, values in parts]))
+            parts = (self._run(batch, is_train, recompute) for batch in batches)
+            if not is_train and self.device.type == "cpu":
+                rows = torch.from_numpy(gather(batches, (values.numpy() for _, values in parts), n_rows, self.width))
+            else:
+                rows = torch.zeros(n_rows, self.width, device=self.device)
+                if batches:
+                    places, values = zip(*parts)
+                    rows = rows.index_add(0, torch.cat(places), torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
             if rows.requires_grad:
@@ -143,20 +172,35 @@ class TransformerShim(PyTorchShim):
         ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
         types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
 
+        def pick(output: Any) -> Any:
+            # A pooler gives one row for each sequence, that of its first place.
+            rows = output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
+            return rows.float() * weights[:, None]
+
         def encode(ids: Any, mask: Any) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
             self._model.train(is_train)
             with self._autocast():
                 output = self._model(input_ids=ids, attention_mask=mask, **types)
-            # A pooler gives one row for each sequence, that of its first place.
-            if self.pooled:
-                hidden = output.pooler_output[picks // ids.shape[1]]
-            else:
-                hidden = output.last_hidden_state.reshape(-1, self.width)[picks]
-            return hidden.float() * weights[:, None]
+            return pick(output.pooler_output if self.pooled else output.last_hidden_state)
 
-        values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
+        if self.settings.engine != "torch" and not is_train:
+            values = pick(to_torch(self._engine()(batch.ids, batch.mask, batch.types)))
+        else:
+            values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
         return to_torch(batch.rows), values
+
+    def _engine(self) -> OpenVinoEncoder:
+        """The compiled form of the weights as they are now."""
+        if self._compiled is None:
+            self._compiled = compile_encoder(self._model, self.pooled, self.settings.precision)
+        return self._compiled
+
+    def keep_compiled(self) -> None:
+        """Keep nothing but the compiled form: what is saved from here on loads without torch's weights."""
+        self._engine()
+        self.cfg["max_positions"], self._config = self.max_positions, self.model_config
+        self._model = None
 
     def _autocast(self) -> Any:
         """Mixed precision on whatever device the encoder is; Thinc's own autocast knows CUDA only."""
@@ -188,6 +232,7 @@ class TransformerShim(PyTorchShim):
         for parameter in parameters.values():
             parameter.grad = None
         self._grad_scaler.update()
+        self._compiled = None
 
     def _thinc_step(self, optimizer: Optimizer, parameters: Mapping[Key, Any]) -> None:
         ops = get_current_ops()
@@ -202,16 +247,21 @@ class TransformerShim(PyTorchShim):
 
         params (dict): weights by (shim id, parameter name); the inherited method knows keys of another form.
         """
-        parameters = dict(self._model.named_parameters()) if self.loaded else {}
+        parameters = dict(self._model.named_parameters()) if self.trainable else {}
         own = {name: p for name, p in parameters.items() if (self.id, name) in params}
         backup = {name: p.data for name, p in own.items()}
         for name, parameter in own.items():
             parameter.data = xp2torch(params[self.id, name].copy(), device=parameter.device)
+        before = self._compiled
+        if own:
+            self._compiled = None
         try:
             yield
         finally:
             for name, parameter in own.items():
                 parameter.data = backup[name]
+            if own:
+                self._compiled = before
 
     def copy(self) -> "TransformerShim":
         """A copy with an id of its own: the id is the optimizer's key, and two copies must not share its state."""
@@ -223,14 +273,17 @@ class TransformerShim(PyTorchShim):
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Follow Thinc to a GPU; while Thinc is on the CPU, the settings decide."""
-        if self.loaded:
+        if self.trainable:
             self._model.to(f"cuda:{device_id}" if device_type == "gpu" else self._choose_device())
             self._grad_scaler.to_(self.device)
 
     def to_bytes(self) -> bytes:
-        """Configuration, tokenizer and safetensors as bytes; of an empty shim, nothing but that it is empty."""
-        assert not self.loaded or self.pieces is not None
-        files = to_files(self._model, self.pieces.tokenizer) if self.pieces is not None else {}
+        """Configuration, tokenizer and weights as bytes; of an empty shim, nothing but that it is empty."""
+        files: dict[str, bytes] = {}
+        if self.pieces is not None:
+            files = to_files(self._model if self.trainable else self._config, self.pieces.tokenizer)
+            if not self.trainable:
+                files.update(self._engine().to_files())
         return srsly.msgpack_dumps({"cfg": self.cfg, "files": files})
 
     def from_bytes(self, bytes_data: bytes) -> "TransformerShim":
@@ -241,15 +294,31 @@ class TransformerShim(PyTorchShim):
             raise ClinbertError(
                 f"pooler = true, but {self.cfg['name']!r} was trained and saved without its pooler: set pooler = false"
             )
-        if msg["files"]:
+        if GRAPH in msg["files"]:
+            self._settle_compiled(msg["files"])
+        elif msg["files"]:
             self._settle(*from_files(msg["files"], self.settings.pooler))
         return self
+
+    def _settle_compiled(self, files: dict[str, bytes]) -> None:
+        """Take a compiled encoder, which has its pooler or lack of it built in."""
+        if self.settings.engine == "torch":
+            raise ClinbertError(
+                'these weights were compiled for OpenVINO: set engine = "openvino", or load the pipeline that they '
+                "were compiled from"
+            )
+        self._config, tokenizer = parts_from_files(files)
+        self.pieces = Wordpieces(tokenizer)
+        self._model, self._compiled = None, OpenVinoEncoder(read_graph(files), self.settings.precision)
+        if self.pooled and not self.settings.pooler:
+            raise ClinbertError("pooler = false, but the encoder was compiled with its pooler: set pooler = true")
 
     def _settle(self, model: Any, tokenizer: Any) -> None:
         """Take model and tokenizer, with this run's settings."""
         set_dropout(model, self.settings.dropout)
         freeze(model, self.settings.freeze_layers, self.cfg["name"])
         self.pieces = Wordpieces(tokenizer)
+        self._compiled = None
         try:
             self._model = model.to(self._choose_device())
         except (RuntimeError, AssertionError) as error:

@@ -1,6 +1,6 @@
 """Tokens into wordpieces: each token is cut on its own, as the papers' word-level corpora are."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 from unicodedata import category
 
@@ -117,6 +117,7 @@ def find_pair_form(tokenizer: Any) -> PairForm:
     return PairForm(ids[:one], ids[one_end:two], ids[two_end:], kinds)
 
 
+@lru_cache(CACHED_TYPES)
 def has_text(word: str) -> bool:
     """Whether a token can have wordpieces: it has a character that BERT's normaliser does not remove.
 

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from spacy_clinbert.components.pair import make_pair
+from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.note_encoder import NoteEncoder
 from spacy_clinbert.models.note_pairs import NotePairs
 from spacy_clinbert.models.note_windows import NoteWindows
@@ -131,3 +132,23 @@ def test_windows_and_pairs_of_it(kind, architecture, tmp_path):
     again = architecture("gone").from_bytes(encoder.to_bytes())
     np.testing.assert_allclose(again.predict(docs)[2], encoder.predict(docs)[2], atol=1e-6)
     assert encoder.shims[0].pooled == (kind != "modernbert")
+
+
+@pytest.mark.parametrize("kind", ["roberta", "longformer", "modernbert"])
+def test_openvino_gives_torchs_rows_or_refuses_it(kind, tmp_path):
+    folder = write(kind, tmp_path / kind)
+    docs = [Doc(Vocab(), words=WORDS), Doc(Vocab(), words=WORDS * 30), Doc(Vocab(), words=["\n"])]
+    expected, found = NoteEncoder(str(folder)), NoteEncoder(str(folder), engine="openvino")
+    for encoder in (expected, found):
+        encoder.initialize(X=docs)
+    if kind == "longformer":
+        # Its trace holds the padding to its attention window fixed.
+        with pytest.raises(ClinbertError, match=r"\(LongformerModel\): leave engine"):
+            found.predict(docs)
+        return
+    for part, wanted in zip(found.predict(docs), expected.predict(docs)):
+        np.testing.assert_allclose(part, wanted, atol=1e-4)
+    found.shims[0].keep_compiled()
+    again = NoteEncoder("gone", engine="openvino").from_bytes(found.to_bytes())
+    np.testing.assert_allclose(again.predict(docs)[0], expected.predict(docs)[0], atol=1e-4)
+    assert again.shims[0].max_positions == 64
