@@ -138,7 +138,7 @@ def main() -> None:
                 instances, folder / "minilm", model, steps=steps, batch_size=16, learning_rate=5e-5, warmup_steps=0
             )
             loss = pretrain(run).scores["mlm_loss"]
-            print(f"\nMiniLM after {steps} steps: {loss:.2f} nats a masked piece of held-out notes", flush=True)
+            print(f"\nMiniLM, steps: {steps}. Loss: {loss:.2f} nats a masked piece of held-out notes", flush=True)
 
 
 if __name__ == "__main__":
