@@ -14,7 +14,7 @@ from spacy_clinbert.ehr.code_vocabulary import write_codes
 from spacy_clinbert.ehr.ehr_manifest import EhrManifest, write_manifest
 from spacy_clinbert.ehr.prepare_settings import PrepareSettings
 from spacy_clinbert.ehr.schemas import SEQUENCES, SPECIALS, UNK
-from spacy_clinbert.pretraining.manifest import describe
+from spacy_clinbert.scale.made import describe
 
 CODES = 24
 KEYS = [*SPECIALS, *(f"ICD10CM/C{number:02}" for number in range(CODES))]

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 
 from spacy_clinbert.pretraining.export_settings import ExportSettings
 from spacy_clinbert.pretraining.export_tokenizer import fingerprint
-from spacy_clinbert.pretraining.manifest import Manifest, describe, write_manifest
+from spacy_clinbert.pretraining.manifest import Manifest, write_manifest
 from spacy_clinbert.pretraining.schemas import BLOCKS, INSTANCES
 from spacy_clinbert.pretraining.vocabulary import SPECIALS, write_tokenizer
+from spacy_clinbert.scale.made import describe
 
 DRUGS, SIGNS = ("Metoprolol", "Lisinopril", "Aspirin", "heparin"), ("pain", "dyspnea", "fever", "nausea")
 WORDS = ["patient", "denies", "has", "given", "for", "daily", "mg", ".", *DRUGS, *SIGNS, *map(str, range(10, 30))]

@@ -8,7 +8,8 @@ from typing import Dict, List
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ClinbertError
-from ..pretraining.manifest import MANIFEST, Shard, describe
+from ..pretraining.manifest import MANIFEST
+from ..scale.made import Shard, describe
 from .prepare_settings import PrepareSettings
 
 CODES = "codes.json"

@@ -17,7 +17,7 @@ from spacy.util import registry
 from ..errors import ClinbertError
 
 if TYPE_CHECKING:
-    from ..pretraining.manifest import Shard
+    from ..scale.made import Shard
 
 # Patients in the memory at once, as rows.
 BATCH = 1000

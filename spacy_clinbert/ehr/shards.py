@@ -6,7 +6,7 @@ from typing import Optional
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..pretraining.manifest import Shard, describe
+from ..scale.made import Shard, describe
 
 # Patients in a shard at least, before the next begins; and in a row group, which the training reads at once.
 SHARD_ROWS = 100_000

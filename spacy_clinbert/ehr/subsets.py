@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..pretraining.manifest import MANIFEST, describe
+from ..pretraining.manifest import MANIFEST
+from ..scale.made import describe
 from .ehr_manifest import read_manifest, write_manifest
 from .schemas import SEQUENCES
 

@@ -21,17 +21,19 @@ from tqdm import tqdm
 from ..corpora.notes import Note, Rejected
 from ..corpora.sources import read_source, recognise, shown
 from ..errors import ClinbertError
+from ..scale.engines import choose
+from ..scale.made import Shard, describe, is_made, make, read_record, refusals
+from ..scale.spread import Run, spread
 from .export_settings import ExportSettings
 from .export_tokenizer import fingerprint, load_tokenizer
-from .manifest import MANIFEST, Manifest, Shard, describe, find_change, read_manifest, verify_shards, write_manifest
+from .manifest import MANIFEST, Manifest, find_change, read_manifest, verify_shards, write_manifest
 from .pieces import PieceIds, piece_ids
 from .pool import candidates, merge
 from .schemas import NOTES
 from .stages import POOL, Blocker, Chunk, Job, Segmenter, Sharder
 from .survey import Survey, survey
 from .text_writer import append_text
-from .work import REJECTED, TOKENIZER, clear, is_made, make, read_record, refusals, work_folder
-from .workers import spread
+from .work import REJECTED, TOKENIZER, clear, work_folder
 
 PLAN = "export.json"
 READING = "reading.rejected.jsonl"
@@ -48,6 +50,7 @@ def export(
     id_column: Optional[str] = None,
     text_column: Optional[str] = None,
     workers: int = 1,
+    engine: str = "local",
     replace: bool = False,
 ) -> Manifest:
     """Make an export, or finish one that was interrupted; a whole one of the same notes and settings is checked.
@@ -56,7 +59,8 @@ def export(
     out (Path): folder of the export: its shards, tokenizer, rejected notes and manifest.
     settings (ExportSettings): the settings.
     recipe (str): the name of the recipe they come from, for the manifest.
-    workers (int): processes; the result does not depend on their number.
+    workers (int): processes; engine (str): what runs them, as `scale.engines.choose` takes both. The result depends on
+        neither. On another engine than "local" all its machines must see `out` under the same path.
     replace (bool): remove an earlier export in `out` first, once the notes have been read.
     RETURNS (Manifest): what was made.
     RAISES (ClinbertError): if the notes, the tokenizer or `out` cannot be used, or `out` holds an export of other notes
@@ -71,6 +75,7 @@ def export(
         keep_errors=settings.errors == "keep",
         categories=settings.categories,
     )
+    run = choose(engine, workers)
     _keep_apart(source, form, out)
     with work_folder(out) as work:
         ids = _prepare_tokenizer(settings, work)
@@ -92,8 +97,8 @@ def export(
         if whole:
             return whole
         job = Job(out, work, settings, ids)
-        counts = _make_segments(job, read, found, workers)
-        made, shards = _make_texts(job, found) if settings.form == "text" else _make_shards(job, found, workers)
+        counts = _make_segments(job, read, found, run)
+        made, shards = _make_texts(job, found) if settings.form == "text" else _make_shards(job, found, run)
         if not any(shard.rows for shard in shards):
             raise ClinbertError("the notes are too few or too short to give anything: check their texts")
         left_out = {"other categories": found.others} if settings.categories else {}
@@ -113,7 +118,7 @@ def _keep_apart(source: "str | Path", form: Optional[str], out: Path) -> None:
     if not Path(source).is_dir():
         return
     folder, place = Path(source).resolve(), out.resolve()
-    inside = place.is_relative_to(folder) and (form or recognise(source)) == "txt"
+    inside = place.is_relative_to(folder) and (form or recognise(source)) in ("txt", "folder")
     if place == folder or inside:
         raise ClinbertError(f"output {out} lies in the source: give a folder outside {source}")
 
@@ -163,13 +168,13 @@ def _resume(out: Path, work: Path, plan: Manifest) -> Optional[Manifest]:
     return earlier
 
 
-def _make_segments(job: Job, read: Callable[..., Iterator[Note]], found: Survey, workers: int) -> Counter[str]:
+def _make_segments(job: Job, read: Callable[..., Iterator[Note]], found: Survey, run: Run) -> Counter[str]:
     """Stage A: the segments of all chunks, and what is in them."""
     counts = Counter({"copies": int(found.copies.sum())} if job.settings.copies != "keep" else {})
     chunks = _chunks(job, found)
     left = {number for number in chunks if not is_made(job.work, job.segments(number))}
     finished = (read_record(job.work, job.segments(number)) for number in chunks if number not in left)
-    fresh = spread(Segmenter(job), _read_chunks(job, read, found, left), workers) if left else ()
+    fresh = spread(Segmenter(job), _read_chunks(job, read, found, left), run) if left else ()
     with tqdm(total=found.notes, desc="segments", unit=" notes", disable=None) as bar:
         for record in chain(finished, fresh):
             counts.update(record["counts"])
@@ -202,7 +207,7 @@ def _ignore(rejected: Rejected) -> None:
     """The survey has listed it."""
 
 
-def _make_shards(job: Job, found: Survey, workers: int) -> tuple[Counter[str], list[Shard]]:
+def _make_shards(job: Job, found: Survey, run: Run) -> tuple[Counter[str], list[Shard]]:
     """Stage B: the shards of all chunks, and what is in them."""
     chunks = _chunks(job, found)
     records: Iterable[dict[str, Any]]
@@ -210,7 +215,7 @@ def _make_shards(job: Job, found: Survey, workers: int) -> tuple[Counter[str], l
         records = map(Blocker(job), chunks)
     else:
         _make_pool(job, chunks)
-        records = spread(Sharder(job), chunks, workers)
+        records = spread(Sharder(job), chunks, run)
     counts, shards = Counter[str](), []
     with tqdm(total=found.notes, desc=job.settings.form, unit=" notes", disable=None) as bar:
         for number, record in enumerate(records):

@@ -1,6 +1,5 @@
 """The manifest of an export: what is in its folder, how it was made, and whether its shards are still whole."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Dict, List
@@ -8,25 +7,10 @@ from typing import Dict, List
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ClinbertError
+from ..scale.made import Shard, describe
 from .export_settings import ExportSettings
 
 MANIFEST = "manifest.json"
-READ = 1 << 20
-
-
-class Shard(BaseModel):
-    """A file of an export.
-
-    name (str): its name in the folder; rows (int): its instances, blocks or sentences.
-    bytes (int), sha256 (str): its size and checksum.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class Manifest(BaseModel):
@@ -51,19 +35,6 @@ class Manifest(BaseModel):
     versions: Dict[str, str]
     counts: Dict[str, int]
     shards: List[Shard]
-
-
-def describe(path: Path, rows: int) -> Shard:
-    """Describe a finished file.
-
-    path (Path): the file; rows (int): what it holds.
-    RETURNS (Shard): with its size and checksum.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(READ):
-            digest.update(part)
-    return Shard(name=path.name, rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest())
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..corpora.notes import Rejected
 from ..scale.files import table_writer
+from ..scale.made import make
 from .blocks import block_batches
 from .export_settings import ExportSettings
 from .export_tokenizer import read_wordpieces
@@ -22,7 +23,7 @@ from .pool import Pool
 from .schemas import BLOCKS, INSTANCES, SEGMENTS
 from .segments import segment_batches
 from .tfrecord import write_tfrecords
-from .work import TOKENIZER, make
+from .work import TOKENIZER
 
 POOL = "pool.arrow"
 

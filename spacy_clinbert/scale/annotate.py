@@ -2,7 +2,7 @@
 
 import sys
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Dict, Iterable, Iterator, List
@@ -14,41 +14,9 @@ from spacy.tokens import Doc
 
 from .. import register_extensions
 from ..components.sections import read_sections
-from ..corpora.notes import Note
 from ..errors import ClinbertError
-
-NOTES_SCHEMA = pa.schema([("note_id", pa.string()), ("text", pa.string())])
-_BOUNDS = [("start", pa.int32()), ("end", pa.int32())]
-# Offsets are characters of the note's text. `dropped` is the number of sections without a token, which are left out;
-# `rejected` says why a note has no annotations, and is null where it has.
-OUTPUT_SCHEMA = pa.schema(
-    [
-        ("note_id", pa.string()),
-        (
-            "sections",
-            pa.list_(pa.struct([*_BOUNDS, ("title", pa.string()), ("category", pa.string()), ("level", pa.int32())])),
-        ),
-        ("sentences", pa.list_(pa.struct(_BOUNDS))),
-        (
-            "entities",
-            pa.list_(pa.struct([*_BOUNDS, ("label", pa.string()), ("score", pa.float64()), ("section", pa.string())])),
-        ),
-        ("dropped", pa.int32()),
-        ("rejected", pa.string()),
-    ]
-)
-
-
-def note_batches(notes: Iterable[Note], batch_size: int) -> Iterator[pa.RecordBatch]:
-    """Put notes into record batches.
-
-    notes (Iterable[Note]): the notes.
-    batch_size (int): notes in a batch, the last excepted.
-    RETURNS (Iterator[pa.RecordBatch]): batches of `NOTES_SCHEMA`.
-    """
-    remaining = iter(notes)
-    while batch := list(islice(remaining, batch_size)):
-        yield pa.RecordBatch.from_pylist([note._asdict() for note in batch], NOTES_SCHEMA)
+from .batches import slices
+from .schemas import OUTPUT_SCHEMA
 
 
 def annotate_batches(batches: Iterable[pa.RecordBatch], model: str, batch_size: int = 64) -> Iterator[pa.RecordBatch]:
@@ -56,15 +24,14 @@ def annotate_batches(batches: Iterable[pa.RecordBatch], model: str, batch_size: 
 
     batches (Iterable[pa.RecordBatch]): notes as columns `note_id` and `text`; further columns are not looked at.
     model (str): folder of a saved pipeline, or name of an installed one.
-    batch_size (int): notes that go through the pipeline together.
+    batch_size (int): notes that go through the pipeline together; fewer, where they are long.
     RETURNS (Iterator[pa.RecordBatch]): batches of `OUTPUT_SCHEMA` with at most `batch_size` rows, a row a note in their
         order. A note on which the pipeline fails has the reason in `rejected`; the notes beside it do not suffer.
     RAISES (ClinbertError): if the pipeline cannot be loaded.
     """
     nlp = load_pipeline(model)
     for batch in batches:
-        for start in range(0, batch.num_rows, batch_size):
-            notes = batch.slice(start, batch_size)
+        for notes in slices(batch, batch_size):
             ids, texts = notes.column("note_id").to_pylist(), notes.column("text").to_pylist()
             # At its end the vocabulary forgets the words of these notes; else it would grow with every new one.
             with nlp.memory_zone():

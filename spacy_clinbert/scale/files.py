@@ -13,6 +13,7 @@ from ..errors import ClinbertError
 
 # A row group is what readers take into memory at once.
 ROWS_IN_GROUP = 4096
+SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
 
 
 class TableWriter(Protocol):
@@ -30,10 +31,8 @@ def check_table_path(path: Path) -> None:
     """
     if path.is_dir():
         raise ClinbertError(f"{path} is a folder: name a file in it")
-    if not path.name.lower().endswith((".parquet", ".jsonl", ".jsonl.gz")):
-        raise ClinbertError(
-            f"{path} is none of .parquet, .jsonl, .jsonl.gz: name the output by the format it shall have"
-        )
+    if not path.name.lower().endswith(SUFFIXES):
+        raise ClinbertError(f"{path} is none of {', '.join(SUFFIXES)}: name the output by the format it shall have")
 
 
 @contextmanager
@@ -44,19 +43,18 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
     schema (pa.Schema): the columns.
     YIELDS (TableWriter): what takes the rows.
     """
-    if path.name.lower().endswith(".parquet"):
-        with pq.ParquetWriter(path, schema, compression="zstd") as parquet:
-            groups = _ParquetGroups(parquet, schema)
-            yield groups
-            groups.flush()
-    else:
-        with path.open("wb") as raw:
-            if path.name.lower().endswith(".gz"):
-                # Neither name nor time in the header: the same rows, the same bytes.
-                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                    yield _JsonLines(packed)
-            else:
-                yield _JsonLines(raw)
+    with path.open("wb") as raw:
+        if path.name.lower().endswith(".parquet"):
+            with pq.ParquetWriter(raw, schema, compression="zstd") as parquet:
+                groups = _ParquetGroups(parquet, schema)
+                yield groups
+                groups.flush()
+        elif path.name.lower().endswith(".gz"):
+            # Neither name nor time in the header: the same rows, the same bytes.
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                yield _JsonLines(packed)
+        else:
+            yield _JsonLines(raw)
 
 
 class _ParquetGroups:

@@ -125,6 +125,19 @@ def test_no_notes_give_an_empty_table(tmp_path: Path, model: str) -> None:
     assert (tmp_path / "out.parquet.rejected.jsonl").read_text() == ""
 
 
+def test_a_folder_in_parts(tmp_path: Path, model: str, notes: Path) -> None:
+    result = call(model, notes, tmp_path / "out", "--part-size", 40)
+    assert result.exit_code == 0, result.exception
+    parts = sorted((tmp_path / "out").glob("part-*.parquet"))
+    assert len(parts) > 1
+    assert [row["note_id"] for part in parts for row in rows_of(part)] == ["11", "12", "13"]
+    summary = dict(line.split()[:2] for line in result.stdout.splitlines())
+    assert (summary["notes"], summary["entities"], summary["rejected"]) == ("3", "5", "2")
+    rejected = rows_of(tmp_path / "out" / "_rejected.jsonl")
+    assert f"{tmp_path / 'out' / '_rejected.jsonl'}" in result.stdout and len(rejected) == 2
+    assert "secret" not in result.output + json.dumps(rejected)
+
+
 def truncated(path: Path) -> None:
     content = gzip.decompress(path.read_bytes()) + b"".join(b'%d,N,"%d"\n' % (n, n * n) for n in range(20, 9000))
     path.write_bytes(gzip.compress(content)[:-2000])
@@ -139,7 +152,7 @@ def without_text_column(path: Path) -> None:
     [
         (truncated, "NOTEEVENTS.csv.gz is cut off before its end"),
         (without_text_column, r"NOTEEVENTS.csv.gz has no column TEXT \(its columns: ROW_ID, CATEGORY, REPORT\)"),
-        (Path.unlink, "NOTEEVENTS.csv.gz is no file"),
+        (Path.unlink, "NOTEEVENTS.csv.gz: no such file"),
     ],
     ids=lambda fault: getattr(fault, "__name__", ""),
 )
@@ -164,6 +177,8 @@ def test_wrong_arguments_write_nothing(tmp_path: Path, model: str, notes: Path) 
         ((model, notes, tmp_path / "out.csv"), "out.csv is none of .parquet"),
         ((model, jsonl, jsonl), "is also the input"),
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl"), "no_model cannot be loaded"),
+        ((model, notes, tmp_path / "out.jsonl", "--workers", "2"), "is a file, which one process writes"),
+        ((model, notes, tmp_path / "out", "--engine", "dask"), "no engine dask"),
         # The columns are looked at before the pipeline is loaded.
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl", "--text-column", "REPORT"), "no column REPORT"),
     ]:

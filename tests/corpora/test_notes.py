@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spacy_clinbert.corpora import tables
+from spacy_clinbert.corpora import text_tables
 from spacy_clinbert.corpora.notes import Note, Rejected, read_notes
 from spacy_clinbert.errors import ClinbertError
 
@@ -121,7 +121,7 @@ BROKEN_QUOTES = [
 
 @pytest.mark.parametrize("rows", BROKEN_QUOTES)
 def test_nothing_is_read_after_broken_quotes(tmp_path: Path, rows: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_CHARACTERS", 50)
+    monkeypatch.setattr(text_tables, "MAX_CHARACTERS", 50)
     (tmp_path / "n.csv").write_bytes(b'ROW_ID,TEXT\n1,"a"\n\n' + rows + b'3,"c"\n')
     read_so_far: list = []
     rejected: list = []

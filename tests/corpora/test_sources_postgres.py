@@ -1,7 +1,9 @@
 """Notes out of a real PostgreSQL server: equal to the file, in order, as a stream, and no password in any error."""
 
+import pickle
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +11,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from postgres_server import PASSWORD, postgres_server
 from psycopg import sql
 
 from spacy_clinbert.corpora.notes import Note, Rejected
 from spacy_clinbert.corpora.sources import read_source, recognise, shown
+from spacy_clinbert.corpora.sources.shares import shares
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.synthetic.noteevents import make_note, write_noteevents
 
@@ -103,6 +106,108 @@ def test_rows_without_text_and_other_columns(server: str) -> None:
         read(f"{server}?table=Other")
 
 
+def ranged(source: str, size: int) -> tuple[list[Note], list[Rejected], list[str]]:
+    """Read all ranges of ids, each as another process would: out of a pickle; with their digests."""
+    rejected: list[Rejected] = []
+    cut = pickle.loads(pickle.dumps(shares(source, size=size)))
+    return [note for share in cut for note in share.read(rejected.append)], rejected, [share.digest for share in cut]
+
+
+def fill_ids(server: str, kind: str, rows: list[tuple[Any, str | None]], index: bool = False) -> str:
+    """Make a table of ids of a type and of texts, and give its address."""
+    with psycopg.connect(server, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS ids")
+        cursor.execute(f"CREATE TABLE ids (note_id {kind}, text TEXT)")
+        with cursor.copy("COPY ids FROM STDIN") as lines:
+            for row in rows:
+                lines.write_row(row)
+        if index:
+            cursor.execute("CREATE INDEX ON ids (note_id)")
+    return f"{server}?table=ids"
+
+
+KINDS: dict[str, Any] = {
+    "BIGINT": st.integers(-3, 12),
+    "TEXT": st.sampled_from(["a", "B", "b", "é", "a b", "", "10", "9", "it's", "%s", "two\nlines", "x" * 70]),
+    'TEXT COLLATE "en-x-icu"': st.sampled_from(["a", "B", "b", "é", "e", "10", "9"]),
+    "CHAR(6)": st.sampled_from(["a", "a  ", "bcdefg"]),
+    "NUMERIC": st.sampled_from(["1", "1.50", "-2e20", "NaN"]),
+    "UUID": st.integers(0, 5).map(lambda n: f"{n:032x}"),
+    "DATE": st.integers(1, 9).map(lambda n: f"2101-03-0{n}"),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(list(KINDS)).flatmap(
+        lambda kind: st.tuples(
+            st.just(kind),
+            st.lists(st.tuples(st.none() | KINDS[kind], st.none() | st.text("aé\n", max_size=30)), max_size=15),
+        )
+    ),
+    st.integers(9, 99),
+    st.booleans(),
+)
+@example(("BIGINT", []), 1, False)
+@example(("TEXT", [(None, "a")]), 1, False)
+@example(("BIGINT", [(None, None), (0, None)]), 1, False)
+@example(("BIGINT", [(None, "a"), (1, "b"), (2, "c"), (2, "d"), (2, "e"), (3, "f"), (None, "g")]), 1, True)
+def test_ranges_of_ids_are_the_whole(
+    server: str, table: tuple[str, list[tuple[Any, str | None]]], size: int, index: bool
+) -> None:
+    address = fill_ids(server, *table, index=index)
+    notes, rejected, digests = ranged(address, size)
+    one_notes, one_rejected = read(address)
+    # Rows of one id come in any order.
+    assert sorted(notes) == sorted(one_notes)
+    assert [note.note_id for note in notes] == [note.note_id for note in one_notes]
+    assert sorted(rejected) == sorted(one_rejected)
+    assert len(set(digests)) == len(digests) == len(shares(address, size=size))
+
+
+def test_ranges_hold_about_their_size_and_tell_when_they_change(server: str) -> None:
+    rows = [(number, f"{number} ".ljust(5000)) for number in range(100)]
+    address = fill_ids(server, "INT", rows, index=True)
+    cut = shares(address, size=50_000)
+    assert [len(list(share.read(print))) for share in cut] == [10] * 10
+    assert len(shares(address, size=10**9)) == 1
+    digests = [share.digest for share in cut]
+    assert [share.digest for share in shares(address, size=50_000)] == digests
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE ids")
+        assert [share.digest for share in shares(address, size=50_000)] == digests
+        connection.execute("INSERT INTO ids VALUES (100, 'behind'), (-1, '')")
+        # What came after the cut is read too.
+        assert [len(list(share.read(print))) for share in cut] == [11] + [10] * 8 + [11]
+        assert together_ids(cut)[-1] == "100"
+        now = [share.digest for share in shares(address, size=50_000)]
+    assert now[0] != digests[0] and now[-1] != digests[-1]
+    assert shares(f"{address}&sslmode=prefer", size=10**9)[0].digest == shares(address, size=10**9)[0].digest
+
+
+def together_ids(cut: list[Any]) -> list[str]:
+    return [note.note_id for share in cut for note in share.read(lambda _: None)]
+
+
+def test_a_range_by_an_index_is_not_a_scan(server: str) -> None:
+    address = fill_ids(server, "INT", [(number, "a" * 500) for number in range(20_000)], index=True)
+    cut = shares(address, size=100_000)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("ANALYZE ids")
+        scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'ids'"
+        before = connection.execute(scans).fetchone()
+        assert len(list(cut[50].read(print))) == 200
+        time.sleep(0.1)
+        assert connection.execute(scans).fetchone() == before
+
+
+def test_no_error_of_a_range_shows_the_password(server: str) -> None:
+    for address, said in faults(server).items():
+        with pytest.raises(ClinbertError, match=said) as raised:
+            shares(address, "postgres", size=9)
+        assert not any(secret in str(raised.value) for secret in ("s3cret", "w0rd", "127.0.0.1"))
+
+
 # Reads a short table, so that all is imported, then a long one, and tells by how many kilobytes its memory grew.
 READER = """
 import re, sys
@@ -134,6 +239,10 @@ def test_the_server_stays_as_it_was(server: str) -> None:
         assert next(notes).note_id == "0"
         assert "FETCH FORWARD" in connection.execute(query).fetchall()[0][0]
         notes.close()
+        # The server takes a moment to end a session.
+        until = time.monotonic() + 10
+        while connection.execute(query).fetchall() and time.monotonic() < until:
+            time.sleep(0.01)
         assert connection.execute(query).fetchall() == []
 
 

@@ -22,7 +22,7 @@ from spacy_clinbert.ehr.subsets import training_subset
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models.code_vocabulary import read_codes
 from spacy_clinbert.models.static_codes import read_table
-from spacy_clinbert.pretraining.manifest import describe
+from spacy_clinbert.scale.made import describe
 
 
 @pytest.fixture(scope="module")

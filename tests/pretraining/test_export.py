@@ -419,6 +419,6 @@ def test_texts_that_no_export_made_are_not_replaced(source, chosen, tmp_path, ma
 
 
 def test_workers_load_neither_torch_nor_transformers_nor_spacy():
-    check = "import sys, spacy_clinbert.pretraining.stages, spacy_clinbert.pretraining.workers;"
+    check = "import sys, spacy_clinbert.pretraining.stages, spacy_clinbert.scale.local;"
     check += "print(sorted({'torch', 'transformers', 'spacy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout.strip() == "[]"

@@ -14,7 +14,9 @@ from tiny_models import write_ruler
 
 from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.scale.annotate import NOTES_SCHEMA, OUTPUT_SCHEMA, annotate_batches, load_pipeline, note_batches
+from spacy_clinbert.scale.annotate import annotate_batches, load_pipeline
+from spacy_clinbert.scale.batches import note_batches
+from spacy_clinbert.scale.schemas import NOTES_SCHEMA, OUTPUT_SCHEMA
 
 
 @Language.component("test_fails_on_boom")

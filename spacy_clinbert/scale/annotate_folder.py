@@ -1,0 +1,97 @@
+"""Annotation into a folder of parts: on any engine, in any number of processes, finished by a rerun if interrupted."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional
+
+from tqdm import tqdm
+from upath import UPath
+
+from ..corpora.notes import Rejected
+from ..corpora.sources import shown
+from ..errors import ClinbertError
+from .annotate_part import AnnotatePart
+from .annotations import MANIFEST, REJECTED, Annotations, new_plan, open_folder, write_manifest
+from .engines import choose
+from .made import Shard, describe, put, refusals
+from .parts import parts_of
+from .spread import spread
+
+# Characters of notes in a part: about a minute of work for BERT-base on a core.
+PART_SIZE = 1_000_000
+# A note that ends its process ends three (`watch.TRIES`) before it is left out, and a part may hold many.
+TRIES = 100
+
+
+def annotate_folder(
+    source: str,
+    out: str,
+    model: str,
+    *,
+    form: Optional[str] = None,
+    id_column: Optional[str] = None,
+    text_column: Optional[str] = None,
+    batch_size: int = 64,
+    part_size: int = PART_SIZE,
+    engine: str = "local",
+    workers: int = 1,
+    gpus: bool = False,
+    replace: bool = False,
+) -> Annotations:
+    """Annotate notes into a folder, or finish what was interrupted; a whole one of the same notes is checked.
+
+    source (str): what `read_source` reads; form, id_column, text_column (Optional[str]): as there.
+    out (str): the folder, on any filesystem that fsspec opens and all workers see: part-00000.parquet and so on.
+    model (str): folder of a saved pipeline, which all workers see, or name of one that all have installed.
+    batch_size (int): notes that go through the pipeline together.
+    part_size (int): characters of notes in a part.
+    engine (str), workers (int), gpus (bool): as `engines.choose`; the result does not depend on them.
+    replace (bool): remove earlier annotations in `out` first.
+    RETURNS (Annotations): what was made.
+    RAISES (ClinbertError): if the notes, the pipeline or `out` cannot be used. What is finished stays.
+    """
+    run = choose(engine, workers, gpus)
+    plan = new_plan(Path(shown(source)).name, model, part_size)
+    parts = parts_of(source, form, id_column, text_column, part_size)
+    place = UPath(out)
+    with open_folder(place, plan, replace) as (work, whole):
+        if whole:
+            _check(place, whole, [part.digest for part in parts])
+            return whole
+        task = AnnotatePart(place, work, model, batch_size)
+        counts: Counter[str] = Counter()
+        shards: List[Shard] = []
+        digest = hashlib.sha256()
+        with refusals(place), (work / REJECTED).open("w", encoding="utf-8") as rejects:
+            for record in _followed(spread(task, parts, run, TRIES)):
+                counts.update(record["counts"])
+                shards.append(Shard(**record["file"]))
+                digest.update(record["digest"].encode())
+                for rejected in record["rejected"]:
+                    rejects.write(json.dumps(Rejected(*rejected)._asdict(), ensure_ascii=False) + "\n")
+        with refusals(place):
+            put(work / REJECTED, place / REJECTED)
+            made = {"counts": dict(counts), "parts": shards, "digest": digest.hexdigest()}
+            manifest = plan.model_copy(update=made)
+            write_manifest(manifest, work, place / MANIFEST)
+    return manifest
+
+
+def _followed(records: Iterator[Dict[str, Any]]) -> Iterator[Dict[str, Any]]:
+    with tqdm(unit=" notes", disable=None) as progress:
+        for parts, record in enumerate(records, 1):
+            yield record
+            progress.update(record["rows"])
+            progress.set_postfix(parts=f"{parts:,}", refresh=False)
+
+
+def _check(place: UPath, whole: Annotations, digests: List[str]) -> None:
+    """Check a whole folder against the source and against its own manifest."""
+    if hashlib.sha256("".join(digests).encode()).hexdigest() != whole.digest:
+        raise ClinbertError(f"{place} holds annotations of other notes: give another folder, or --replace them")
+    for shard in whole.parts:
+        path = place / shard.name
+        if not path.exists() or describe(path, shard.rows) != shard:
+            raise ClinbertError(f"{path} is missing or damaged: copy it again, or annotate again with --replace")
