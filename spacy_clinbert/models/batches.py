@@ -70,18 +70,17 @@ class Sequences:
         return number
 
 
-def make_batches(
-    docs: Sequence[DocPieces], pieces: Wordpieces, max_pieces: int, pooling: str, unique: bool
-) -> list[MicroBatch]:
-    """Lay the windows of a batch of Docs into micro-batches.
+def find_sequences(
+    docs: Sequence[DocPieces], pieces: Wordpieces, pooling: str, unique: bool
+) -> tuple[Sequences, np.ndarray]:
+    """Find what of a batch of Docs goes through the encoder, and which of its outputs make the tokens' rows.
 
     docs (Sequence[DocPieces]): the Docs' wordpieces and windows.
-    pieces (Wordpieces): what knows the special pieces around a window and the padding.
-    max_pieces (int): the largest number of padded wordpieces in a micro-batch; a single longer window is one of its
-        own.
+    pieces (Wordpieces): what knows the special pieces around a window.
     pooling (str): "first" wordpiece of a token or "mean" of its wordpieces.
     unique (bool): whether identical windows go through once, for inference.
-    RETURNS (List[MicroBatch]): the micro-batches.
+    RETURNS (Tuple[Sequences, ndarray]): the windows, and which (sequence, place) goes to which row with which weight,
+        shape (n_picks, 4).
     """
     sequences = Sequences(unique)
     picks: list[np.ndarray] = [np.empty((0, 4))]
@@ -96,7 +95,7 @@ def make_batches(
             place_of[kept] = np.arange(window.keep_start, window.keep_end) - window.start + len(pieces.prefix)
         picks.append(pick_rows(doc.starts, window_of, place_of, offset, pooling))
         offset += doc.n_tokens
-    return lay_out(sequences, np.concatenate(picks), pieces.pad_id, max_pieces)
+    return sequences, np.concatenate(picks)
 
 
 def first_places(numbers: Sequence[int]) -> np.ndarray:
@@ -141,7 +140,8 @@ def lay_out(sequences: Sequences, picks: np.ndarray, pad_id: int, max_pieces: in
     sequences (Sequences): what goes through the encoder.
     picks (ndarray): which (sequence, place) goes to which row with which weight, shape (n_picks, 4).
     pad_id (int): the id of the padding.
-    max_pieces (int): the largest number of padded wordpieces in a micro-batch.
+    max_pieces (int): the largest number of padded wordpieces in a micro-batch; a single longer sequence is one of its
+        own.
     RETURNS (List[MicroBatch]): the micro-batches.
     """
     lengths = np.array([len(ids) for ids in sequences.ids], dtype=np.int64)

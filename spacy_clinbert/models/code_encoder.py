@@ -17,7 +17,8 @@ from .code_sequences import CodeLayout, Codes
 from .code_shim import CodeShim, PatientBatch
 from .code_styles import STYLES
 from .passes import PRECISIONS, check_choice, check_range, forward, init
-from .transformer_shim import RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import TransformerShim
 from .windows import Window
 
 

@@ -11,7 +11,8 @@ from ..errors import ClinbertError
 from .batches import MicroBatch
 from .checkpoints import freeze, set_dropout
 from .code_vocabulary import CodeVocabulary
-from .transformer_shim import Layout, RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import Layout, TransformerShim
 
 
 @dataclass

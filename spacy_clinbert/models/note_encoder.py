@@ -8,10 +8,11 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from .batches import MicroBatch, make_batches
+from .batches import MicroBatch, find_sequences, lay_out
 from .doc_windows import lay_windows, watch_annotations
 from .passes import check_choice, check_range, make_encoder
-from .transformer_shim import RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import TransformerShim
 from .windows import WINDOW_MODES
 
 KIND = "NoteEncoder"
@@ -34,6 +35,7 @@ def NoteEncoder(
     width: Optional[int] = None,
     engine: str = "torch",
     precision: str = "fp32",
+    cache_mb: float = 0,
 ) -> Model[List[Doc], List[Floats2d]]:
     """Build an encoder of notes: wordpieces in windows cut at sentence bounds, every wordpiece covered, one row per
     token.
@@ -62,6 +64,8 @@ def NoteEncoder(
     engine (str): what predicts: "torch", or "openvino", which is faster on Intel and AMD CPUs (the extra `openvino`);
         torch always trains.
     precision (str): what OpenVINO computes in: "fp32" or "bf16", for CPUs with AVX512_BF16 or AMX.
+    cache_mb (float): at prediction on a CPU, so many MB of rows are kept for windows that come again in a later batch
+        (those of one batch go through once anyhow); a process has its own. 0 for none.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc), width) per Doc; zeros for a token without
         wordpieces.
     RAISES (ClinbertError): for a setting out of range, or an engine that is not installed.
@@ -70,8 +74,9 @@ def NoteEncoder(
     check_choice(KIND, "pooling", pooling, POOLINGS)
     check_range(KIND, "max_pieces", max_pieces, 3)
     check_range(KIND, "overlap", overlap, 0)
+    check_range(KIND, "cache_mb", cache_mb, 0)
     settings = RunSettings(
-        device, mixed_precision, dropout, freeze_layers, max_batch_pieces, engine=engine, precision=precision
+        device, mixed_precision, dropout, freeze_layers, max_batch_pieces, False, engine, precision, cache_mb
     )
     return make_encoder(KIND, name, width, settings, TokenLayout(window, sections_key, max_pieces, overlap, pooling))
 
@@ -94,6 +99,9 @@ class TokenLayout:
         watch_annotations(shim, docs, KIND, self.sections_key, is_train)
         cut = (KIND, self.window, self.sections_key, self.max_pieces, self.overlap)
         pieces = [lay_windows(shim, doc, *cut) for doc in docs]
-        bound = shim.batch_pieces(is_train)
-        batches = make_batches(pieces, shim.pieces, bound, self.pooling, unique=not is_train)
-        return batches, [len(doc) for doc in docs]
+        recalled: Sequence[MicroBatch] = ()
+        sequences, picks = find_sequences(pieces, shim.pieces, self.pooling, unique=not is_train)
+        if not is_train:
+            recalled, sequences, picks = shim.repeats.leave_out(sequences, picks)
+        batches = lay_out(sequences, picks, shim.pieces.pad_id, shim.batch_pieces(is_train))
+        return [*recalled, *batches], [len(doc) for doc in docs]

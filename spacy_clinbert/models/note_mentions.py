@@ -13,7 +13,8 @@ from .batches import MicroBatch, Sequences, lay_out
 from .doc_windows import watch_annotations
 from .mention_rows import in_sentences
 from .passes import check_range, find_length, make_encoder
-from .transformer_shim import RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import TransformerShim
 
 KIND = "NoteMentions"
 # A piece that every vocabulary has (Zhou and Chen 2022, "entity marker (punct)"): no new one has to be learned.

@@ -12,7 +12,8 @@ from ..errors import ClinbertError
 from .batches import MicroBatch, Sequences, first_places, lay_out
 from .openvino_engine import has_types
 from .passes import check_range, find_length, find_shim, make_encoder, require_cls
-from .transformer_shim import RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import TransformerShim
 from .wordpieces import has_text
 
 KIND = "NotePairs"

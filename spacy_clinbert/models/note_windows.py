@@ -14,7 +14,8 @@ from ..errors import ClinbertError
 from .batches import DocPieces, MicroBatch, Sequences, first_places, lay_out
 from .doc_windows import lay_windows, watch_annotations
 from .passes import check_choice, check_range, find_shim, make_encoder, require_cls
-from .transformer_shim import RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import TransformerShim
 from .windows import WINDOW_MODES, Window
 
 KIND = "NoteWindows"

@@ -10,7 +10,8 @@ from thinc.types import Floats2d
 
 from ..errors import ClinbertError
 from .openvino_engine import HINTS, require_openvino
-from .transformer_shim import Layout, RunSettings, TransformerShim
+from .run_settings import RunSettings
+from .transformer_shim import Layout, TransformerShim
 
 PRECISIONS = ("no", "bf16", "fp16")
 ENGINES = ("torch", "openvino")

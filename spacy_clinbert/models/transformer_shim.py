@@ -4,7 +4,6 @@ import copy
 import os
 import warnings
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union, cast
 
 import srsly
@@ -18,31 +17,9 @@ from .batches import MicroBatch, gather
 from .checkpoints import freeze, from_files, max_positions, parts_from_files, read_checkpoint, set_dropout, to_files
 from .fused_adam import Key, fused_step, is_adamw
 from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, compile_encoder, read_graph
+from .repeats import Repeats
+from .run_settings import RunSettings
 from .wordpieces import Wordpieces
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How an encoder runs; none of it is saved with the weights, so that a config can change it at load.
-
-    device (str): "auto", "cpu" or a torch device such as "cuda:0".
-    mixed_precision (str): "no", "bf16" or "fp16".
-    dropout (Optional[float]): the encoder's own dropout; None leaves what its configuration says.
-    freeze_layers (int): how many layers from below, with the embeddings, get no gradient; 0 for none.
-    max_batch_pieces (int): above so many padded wordpieces, a training batch is computed again in the backward pass.
-    pooler (bool): whether rows go through the pooler that BERT has on `[CLS]`, where its files hold one.
-    engine (str): what predicts: "torch" or "openvino"; torch always trains.
-    precision (str): what another engine than torch computes in: "fp32" or "bf16".
-    """
-
-    device: str
-    mixed_precision: str
-    dropout: Optional[float]
-    freeze_layers: int
-    max_batch_pieces: int
-    pooler: bool = False
-    engine: str = "torch"
-    precision: str = "fp32"
 
 
 class Layout(Protocol):
@@ -67,6 +44,7 @@ class TransformerShim(PyTorchShim):
         self.layout = layout
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
+        self.repeats = Repeats(settings.cache_mb * 2**20)
         self._process = os.getpid()
         self._compiled: Optional[OpenVinoEncoder] = None
         self._config: Any = None
@@ -145,13 +123,13 @@ class TransformerShim(PyTorchShim):
         # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
         recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
         with torch.set_grad_enabled(is_train):
-            parts = (self._run(batch, is_train, recompute) for batch in batches)
             if not is_train and self.device.type == "cpu":
-                rows = torch.from_numpy(gather(batches, (values.numpy() for _, values in parts), n_rows, self.width))
+                parts = self.repeats.through(batches, lambda batch: self._run(batch, False, False)[1].numpy())
+                rows = torch.from_numpy(gather(batches, parts, n_rows, self.width))
             else:
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
-                    places, values = zip(*parts)
+                    places, values = zip(*(self._run(batch, is_train, recompute) for batch in batches))
                     rows = rows.index_add(0, torch.cat(places), torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
@@ -201,6 +179,12 @@ class TransformerShim(PyTorchShim):
         self._engine()
         self.cfg["max_positions"], self._config = self.max_positions, self.model_config
         self._model = None
+        self.repeats.clear()
+
+    def _forget(self) -> None:
+        """Drop what was made with the weights, since others come."""
+        self._compiled = None
+        self.repeats.clear()
 
     def _autocast(self) -> Any:
         """Mixed precision on whatever device the encoder is; Thinc's own autocast knows CUDA only."""
@@ -224,6 +208,7 @@ class TransformerShim(PyTorchShim):
 
         optimizer (Optimizer): Thinc's; its key is (shim id, parameter name).
         """
+        self._forget()
         parameters = {(self.id, name): p for name, p in self._model.named_parameters() if p.grad is not None}
         overflow = self._grad_scaler.unscale([p.grad for p in parameters.values()])
         if not overflow:
@@ -232,7 +217,6 @@ class TransformerShim(PyTorchShim):
         for parameter in parameters.values():
             parameter.grad = None
         self._grad_scaler.update()
-        self._compiled = None
 
     def _thinc_step(self, optimizer: Optimizer, parameters: Mapping[Key, Any]) -> None:
         ops = get_current_ops()
@@ -254,13 +238,14 @@ class TransformerShim(PyTorchShim):
             parameter.data = xp2torch(params[self.id, name].copy(), device=parameter.device)
         before = self._compiled
         if own:
-            self._compiled = None
+            self._forget()
         try:
             yield
         finally:
             for name, parameter in own.items():
                 parameter.data = backup[name]
             if own:
+                self.repeats.clear()
                 self._compiled = before
 
     def copy(self) -> "TransformerShim":
@@ -273,6 +258,7 @@ class TransformerShim(PyTorchShim):
 
     def to_device(self, device_type: str, device_id: int) -> None:
         """Follow Thinc to a GPU; while Thinc is on the CPU, the settings decide."""
+        self.repeats.clear()
         if self.trainable:
             self._model.to(f"cuda:{device_id}" if device_type == "gpu" else self._choose_device())
             self._grad_scaler.to_(self.device)
@@ -307,6 +293,7 @@ class TransformerShim(PyTorchShim):
                 'these weights were compiled for OpenVINO: set engine = "openvino", or load the pipeline that they '
                 "were compiled from"
             )
+        self._forget()
         self._config, tokenizer = parts_from_files(files)
         self.pieces = Wordpieces(tokenizer)
         self._model, self._compiled = None, OpenVinoEncoder(read_graph(files), self.settings.precision)
@@ -318,7 +305,7 @@ class TransformerShim(PyTorchShim):
         set_dropout(model, self.settings.dropout)
         freeze(model, self.settings.freeze_layers, self.cfg["name"])
         self.pieces = Wordpieces(tokenizer)
-        self._compiled = None
+        self._forget()
         try:
             self._model = model.to(self._choose_device())
         except (RuntimeError, AssertionError) as error:

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, cast
 
 from tqdm import tqdm
-from upath import UPath
 
 from ..corpora.notes import Rejected
+from ..corpora.places import place
 from ..corpora.sources import shown
 from ..errors import ClinbertError
 from .annotate_part import AnnotatePart
@@ -55,27 +55,27 @@ def annotate_folder(
     run = choose(engine, workers, gpus)
     plan = new_plan(Path(shown(source)).name, model, part_size)
     parts = parts_of(source, form, id_column, text_column, part_size)
-    place = UPath(out)
-    with open_folder(place, plan, replace) as (work, whole):
+    folder = cast(Path, place(out))
+    with open_folder(folder, plan, replace) as (work, whole):
         if whole:
-            _check(place, whole, [part.digest for part in parts])
+            _check(folder, whole, [part.digest for part in parts])
             return whole
-        task = AnnotatePart(place, work, model, batch_size)
+        task = AnnotatePart(folder, work, model, batch_size)
         counts: Counter[str] = Counter()
         shards: List[Shard] = []
         digest = hashlib.sha256()
-        with refusals(place), (work / REJECTED).open("w", encoding="utf-8") as rejects:
+        with refusals(folder), (work / REJECTED).open("w", encoding="utf-8") as rejects:
             for record in _followed(spread(task, parts, run, TRIES)):
                 counts.update(record["counts"])
                 shards.append(Shard(**record["file"]))
                 digest.update(record["digest"].encode())
                 for rejected in record["rejected"]:
                     rejects.write(json.dumps(Rejected(*rejected)._asdict(), ensure_ascii=False) + "\n")
-        with refusals(place):
-            put(work / REJECTED, place / REJECTED)
+        with refusals(folder):
+            put(work / REJECTED, folder / REJECTED)
             made = {"counts": dict(counts), "parts": shards, "digest": digest.hexdigest()}
             manifest = plan.model_copy(update=made)
-            write_manifest(manifest, work, place / MANIFEST)
+            write_manifest(manifest, work, folder / MANIFEST)
     return manifest
 
 
@@ -87,11 +87,11 @@ def _followed(records: Iterator[Dict[str, Any]]) -> Iterator[Dict[str, Any]]:
             progress.set_postfix(parts=f"{parts:,}", refresh=False)
 
 
-def _check(place: UPath, whole: Annotations, digests: List[str]) -> None:
+def _check(folder: Path, whole: Annotations, digests: List[str]) -> None:
     """Check a whole folder against the source and against its own manifest."""
     if hashlib.sha256("".join(digests).encode()).hexdigest() != whole.digest:
-        raise ClinbertError(f"{place} holds annotations of other notes: give another folder, or --replace them")
+        raise ClinbertError(f"{folder} holds annotations of other notes: give another folder, or --replace them")
     for shard in whole.parts:
-        path = place / shard.name
+        path = folder / shard.name
         if not path.exists() or describe(path, shard.rows) != shard:
             raise ClinbertError(f"{path} is missing or damaged: copy it again, or annotate again with --replace")

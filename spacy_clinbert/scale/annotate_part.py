@@ -1,8 +1,9 @@
 """What a worker does with a part: annotates its notes into one file, whole or not at all."""
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List
 
 from ..corpora.notes import Rejected
 from ..errors import ClinbertError
@@ -14,7 +15,8 @@ from .tally import keep_annotated
 from .watch import Watch
 
 
-class AnnotatePart(NamedTuple):
+@dataclass(frozen=True)
+class AnnotatePart:
     """Annotates parts, each into OUT/part-00000.parquet, with its record in the work folder.
 
     out (Path), work (Path): the folders, which all workers see under these names.

@@ -5,6 +5,7 @@ All but the parts has a name that begins with an underscore, which readers of Pa
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from upath import UPath
 
+from ..corpora.places import AnyPath
 from ..errors import ClinbertError
 from .made import Shard, describe, put, refusals
 
@@ -85,11 +86,11 @@ def digest_model(model: str) -> str:
 
 
 @contextmanager
-def open_folder(out: UPath, plan: Annotations, replace: bool) -> Iterator[Tuple[UPath, Optional[Annotations]]]:
+def open_folder(out: Path, plan: Annotations, replace: bool) -> Iterator[Tuple[Path, Optional[Annotations]]]:
     """Open a folder to make annotations in it, or to go on where that was interrupted.
 
-    out (UPath): the folder; plan (Annotations): what shall be made; replace (bool): remove what was made before.
-    YIELDS (Tuple[UPath, Optional[Annotations]]): the work folder, removed when the block ends well, and the manifest
+    out (Path): the folder; plan (Annotations): what shall be made; replace (bool): remove what was made before.
+    YIELDS (Tuple[Path, Optional[Annotations]]): the work folder, removed when the block ends well, and the manifest
         where all is made. It is also removed with an error as long as no part is made.
     RAISES (ClinbertError): if `out` holds anything else, or annotations of other notes or by another pipeline.
     """
@@ -128,14 +129,16 @@ def open_folder(out: UPath, plan: Annotations, replace: bool) -> Iterator[Tuple[
         _remove(work)
 
 
-def _names(out: UPath) -> set[str]:
+def _names(out: Path) -> set[str]:
     if out.is_file():
         raise ClinbertError(f"output {out} is a file: give a folder, or a file named .parquet, .jsonl or .jsonl.gz")
     return {path.name for path in out.iterdir()} if out.exists() else set()
 
 
-def _remove(folder: UPath) -> None:
-    if folder.exists():
+def _remove(folder: AnyPath) -> None:
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists():
         folder.fs.rm(folder.path, recursive=True)
 
 
