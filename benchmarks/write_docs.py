@@ -48,14 +48,9 @@ def run(script: str) -> str:
     return done.stdout.strip()
 
 
-def places(page: str) -> list[str]:
-    """The scripts that have a place on a page."""
-    return re.findall(r"(?<=<!-- )(?!end -->)\w+(?= -->)", page)
-
-
 def main() -> None:
     """Run the scripts one after the other and write each one's place when it is done."""
-    names = places(PAGE.read_text(encoding="utf-8"))
+    names = re.findall(r"(?<=<!-- )(?!end -->)\w+(?= -->)", PAGE.read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"scripts to run: {', '.join(names)}")
     chosen = parser.parse_args().names or [name for name in names if not name.startswith("gpu_")]
