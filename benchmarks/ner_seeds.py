@@ -39,7 +39,8 @@ def main() -> None:
     print("| system | strict F1 | sd | seconds an epoch | time of ours to it | F1 of ours above it | 90 % interval |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in SYSTEMS:
-        row = f"| {name} | {np.mean(scores[name]):.2f} | {np.std(scores[name], ddof=1):.2f} | {np.median(seconds[name]):.1f} |"
+        mean, sd = np.mean(scores[name]), np.std(scores[name], ddof=1)
+        row = f"| {name} | {mean:.2f} | {sd:.2f} | {np.median(seconds[name]):.1f} |"
         if name != OURS:
             ratio = np.median(np.divide(seconds[OURS], seconds[name]))
             differences = np.subtract(scores[OURS], scores[name])

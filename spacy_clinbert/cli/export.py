@@ -21,6 +21,9 @@ def export(
     id_column: Annotated[Optional[str], typer.Option(help="Column of the ids.", show_default="of the form")] = None,
     text_column: Annotated[Optional[str], typer.Option(help="Column of the texts.", show_default="of the form")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result does not depend on their number.")] = 1,
+    engine: Annotated[
+        str, typer.Option(help="What runs them: local, spark or ray, whose machines must all see OUT.")
+    ] = "local",
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove an earlier export in OUT first, once the notes are read.")
     ] = False,
@@ -53,6 +56,7 @@ def export(
         id_column=id_column,
         text_column=text_column,
         workers=workers,
+        engine=engine,
         replace=replace,
     )
     card = MODEL_CARD.get(recipe)

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import spacy
-from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
 from spacy.training import Example
+from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.annotate import annotate_batches

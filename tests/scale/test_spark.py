@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
 from spark_sessions import need_java, session
+from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.engines import choose
@@ -62,7 +62,9 @@ def test_an_item_that_ends_every_process_is_given_up(spark: Any, tmp_path: Path)
 def test_errors_of_the_task_are_one_sentence(spark: Any, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ClinbertError, match=r"^note 5 has no text: give one$"):
         list(spread(fail, range(5, 6), Spark(2)))
-    with pytest.raises(ClinbertError, match=r"^a worker failed \(KeyError in spread_tasks.py, line \d+\): .*$") as caught:
+    with pytest.raises(
+        ClinbertError, match=r"^a worker failed \(KeyError in spread_tasks.py, line \d+\): .*$"
+    ) as caught:
         list(spread(fail, range(7, 9), Spark(2)))
     shown = capfd.readouterr()
     assert "secret" not in f"{caught.value!r}{caught.value.__context__!r}{shown.out}{shown.err}"

@@ -9,8 +9,8 @@ from typing import Any, Iterator, List
 
 import psutil
 import pytest
-from spread_tasks import MakeFile
 from spark_sessions import SUBMIT, TESTS, need_java, session
+from spread_tasks import MakeFile
 
 from spacy_clinbert.scale.spark import Spark
 from spacy_clinbert.scale.spread import spread
