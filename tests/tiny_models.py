@@ -44,3 +44,24 @@ def write_ruler(folder: Path, last: str) -> str:
     nlp.add_pipe(last)
     nlp.to_disk(folder)
     return str(folder)
+
+
+def write_ner(folder: Path, encoder: Path) -> str:
+    """Write a pipeline of sections, sentences and a `clinbert_ner` that has learnt a little."""
+    import spacy
+    from spacy.training import Example
+
+    nlp = spacy.blank("en")
+    for name in ("clinbert_sections", "clinbert_sentences"):
+        nlp.add_pipe(name)
+    tok2vec = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": str(encoder)}
+    model = {"@architectures": "spacy_clinbert.TokenClassifier.v1", "tok2vec": tok2vec}
+    nlp.add_pipe("clinbert_ner", config={"model": model})
+    doc = nlp.make_doc("patient given aspirin for chest pain .")
+    doc.ents = [doc.char_span(14, 21, "treatment"), doc.char_span(26, 36, "problem")]
+    optimizer = nlp.initialize(lambda: [Example(nlp.make_doc(doc.text), doc)])
+    optimizer.learn_rate = 0.005
+    for _ in range(5):
+        nlp.update([Example(nlp.make_doc(doc.text), doc)], sgd=optimizer)
+    nlp.to_disk(folder)
+    return str(folder)

@@ -28,6 +28,9 @@ def annotate(
     engine: Annotated[str, typer.Option(help="local, spark or ray. For a folder.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes. For a folder; the result is the same.")] = 1,
     gpus: Annotated[bool, typer.Option("--gpus", help="Give each process a GPU of its own. For a folder.")] = False,
+    feeders: Annotated[
+        int, typer.Option(min=0, help="Processes beside each worker that run tokenizer and rules, for GPUs.")
+    ] = 0,
     part_size: Annotated[int, typer.Option(min=1, help="Characters of notes in a part of a folder.")] = 1_000_000,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove earlier annotations in the folder OUTPUT first.")
@@ -44,6 +47,7 @@ def annotate(
 
     from wasabi import table
 
+    from ..corpora.places import place, shown
     from ..errors import ClinbertError
     from ..scale.tally import COUNTS
 
@@ -51,14 +55,17 @@ def annotate(
     read: Dict[str, Any] = {"form": form, "id_column": id_column, "text_column": text_column, "batch_size": batch_size}
     # A folder may be named v1.2 if it is there or a slash says that it is one.
     if Path(output).suffix and not output.endswith("/") and not Path(output).is_dir():
-        if engine != "local" or workers > 1 or gpus or replace:
+        if engine != "local" or workers > 1 or gpus or feeders or replace:
             raise ClinbertError(
-                f"{output} is a file, which one process writes: name a folder for --engine, --workers, --gpus and "
-                "--replace"
+                f"{output} is a file, which one process writes: name a folder for --engine, --workers, --gpus, "
+                "--feeders and --replace"
             )
         from ..scale.annotate_file import annotate_file
 
-        counts: Mapping[str, int] = annotate_file(notes, Path(output), model, **read)
+        target = place(output)
+        if not isinstance(target, Path):
+            raise ClinbertError(f"{shown(output)} is a file, but on no disk: name a folder, with a slash at its end")
+        counts: Mapping[str, int] = annotate_file(notes, target, model, **read)
         rejects = f"{output}.rejected.jsonl"
     else:
         from ..scale.annotate_folder import annotate_folder
@@ -68,16 +75,17 @@ def annotate(
             "engine": engine,
             "workers": workers,
             "gpus": gpus,
+            "feeders": feeders,
             "part_size": part_size,
             "replace": replace,
         }
         made = annotate_folder(notes, output, model, **read, **spread)
         counts = made.counts
-        rejects = f"{output.rstrip('/')}/{REJECTED}"
+        rejects = f"{shown(output).rstrip('/')}/{REJECTED}"
     rows = [(name, f"{counts.get(name, 0):,}") for name in COUNTS]
     rows += [
         ("seconds", f"{time.monotonic() - started:.1f}"),
-        ("annotations", output),
+        ("annotations", shown(output)),
         ("list of rejected", rejects),
     ]
     typer.echo(table(rows, max_col=200).strip("\n"))

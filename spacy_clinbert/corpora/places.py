@@ -77,7 +77,8 @@ def shown(source: Union[str, AnyPath]) -> str:
     text = str(source)
     address = ADDRESS.match(text)
     if not address:
-        return "…" if "password=" in text else text
+        # Of chained filesystems, as in simplecache::ftp://, any may have one.
+        return "…" if "://" in text or "password=" in text else text
     from fsspec.registry import known_implementations
 
     if "://" in text and address[1] in known_implementations and not _SECRET.search(text):

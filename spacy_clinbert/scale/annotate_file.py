@@ -9,12 +9,13 @@ from typing import Optional
 from tqdm import tqdm
 
 from ..corpora.notes import Note, Rejected
-from ..corpora.sources import read_source
+from ..corpora.sources import read_source, recognise
 from ..errors import ClinbertError
 from ..output import whole_files
 from .annotate import annotate_batches
 from .batches import note_batches
 from .files import check_table_path, table_writer
+from .parts import keep_apart
 from .schemas import TABLE_SCHEMA
 from .tally import keep_annotated
 
@@ -41,6 +42,8 @@ def annotate_file(
     check_table_path(output)
     if output.resolve() == Path(source).resolve():
         raise ClinbertError(f"{output} is also the input: give the annotations a file of their own")
+    form = form or recognise(source)
+    keep_apart(source, form, output)
     counts: Counter[str] = Counter()
     rejects = output.with_name(output.name + ".rejected.jsonl")
     with (

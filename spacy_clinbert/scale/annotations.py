@@ -24,7 +24,7 @@ REJECTED = "_rejected.jsonl"
 WORK = "_work"
 PLAN = "plan.json"
 LIBRARIES = ("spacy-clinbert", "spacy", "torch", "transformers")
-_PART = re.compile(r"part-\d{5,}\.parquet")
+_PART = re.compile(r"part-\d{7,}\.parquet")
 
 
 class Annotations(BaseModel):
@@ -95,18 +95,22 @@ def open_folder(out: Path, plan: Annotations, replace: bool) -> Iterator[Tuple[P
     RAISES (ClinbertError): if `out` holds anything else, or annotations of other notes or by another pipeline.
     """
     work = out / WORK
-    names = _names(out)
-    others = {name for name in names - {MANIFEST, REJECTED, WORK} if not _PART.fullmatch(name)}
+    with refusals(out):
+        names = _names(out)
+    # Parts are of ours where the manifest or the work folder is, one of which always is.
+    ours = names & {MANIFEST, WORK}
+    others = {name for name in names - {MANIFEST, REJECTED, WORK} if not (ours and _PART.fullmatch(name))}
     if others:
         raise ClinbertError(f"output {out} holds {min(others)}, which is no annotation: give another folder")
     with refusals(out):
         if replace and names:
+            _remove(work)
+            work.mkdir(parents=True, exist_ok=True)
+            write_manifest(plan, work, work / PLAN)
             # The manifest first, since without it nothing is taken for whole.
             (out / MANIFEST).unlink(missing_ok=True)
             for name in names - {MANIFEST, WORK}:
                 (out / name).unlink()
-            _remove(work)
-        work.mkdir(parents=True, exist_ok=True)
         earlier = read_manifest(out / MANIFEST) if (out / MANIFEST).exists() else None
         begun = earlier or (read_manifest(work / PLAN) if (work / PLAN).exists() else None)
         if begun:
@@ -115,18 +119,34 @@ def open_folder(out: Path, plan: Annotations, replace: bool) -> Iterator[Tuple[P
                 raise ClinbertError(
                     f"{out} holds annotations that differ ({change}): give another folder, or --replace them"
                 )
-        else:
+        work.mkdir(parents=True, exist_ok=True)
+        if not begun:
             write_manifest(plan, work, work / PLAN)
     try:
         yield work, earlier
     except ClinbertError:
-        if not earlier and not any(path.name.endswith(".parquet.json") for path in work.iterdir()):
+        if earlier or not any(path.name.endswith(".parquet.json") for path in work.iterdir()):
             _remove(work)
-            if not names:
+            # In a store of objects a folder ends with the last of its files.
+            if not names and out.exists():
                 out.rmdir()
         raise
     with refusals(out):
         _remove(work)
+
+
+def check_parts(out: Path, parts: List[Shard]) -> None:
+    """Check that a folder holds no parts but these, since who reads it reads all.
+
+    out (Path): the folder; parts (List[Shard]): its parts.
+    RAISES (ClinbertError): if there is another one, of notes that the source had earlier.
+    """
+    others = {name for name in _names(out) if _PART.fullmatch(name)} - {part.name for part in parts}
+    if others:
+        raise ClinbertError(
+            f"{out} also holds {min(others)}, of notes that the source has no longer: remove it and run again, or"
+            " annotate again with --replace"
+        )
 
 
 def _names(out: Path) -> set[str]:

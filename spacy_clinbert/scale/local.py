@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import islice, repeat
 from multiprocessing import get_context, parent_process
 from typing import Any, Optional
 
+from ..errors import ClinbertError
 from .spread import Lost
 
 # Items that each worker has: one to work on, one to come.
@@ -21,19 +22,23 @@ class Local:
 
     workers (int): processes, which share the cores; with one, this process does the work.
     gpus (bool): whether worker n sees the n-th GPU alone; then one worker is a process of its own, too.
+    RAISES (ClinbertError): if there are fewer GPUs than workers.
     """
 
     def __init__(self, workers: int = 1, gpus: bool = False) -> None:
         self._workers = workers
-        self._gpus = gpus
+        self._gpus = _find_gpus(workers) if gpus else None
 
     def __call__(self, task: Callable[[Any], Any], items: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         """Call the task on numbered items, and give the results with their numbers as they come."""
-        if self._workers == 1 and not self._gpus:
+        if self._workers == 1 and self._gpus is None:
             yield from ((number, task(item)) for number, item in items)
             return
-        threads = max(1, (os.cpu_count() or 1) // self._workers)
-        workers = [_Worker((task, threads, number if self._gpus else None)) for number in range(self._workers)]
+        threads = max(1, _count_cores() // self._workers)
+        # Without a lock, which an ended process might hold for ever.
+        stop = get_context("spawn").RawValue("b", False)
+        gpus = self._gpus or repeat(None, self._workers)
+        workers = [_Worker((task, stop, threads, gpu)) for gpu in gpus]
         try:
             while True:
                 for worker in workers:
@@ -46,14 +51,31 @@ class Local:
                 for worker in {owners[future] for future in finished}:
                     yield from worker.results()
         finally:
+            stop.value = True
             for worker in workers:
                 worker.pool.shutdown(cancel_futures=True)
+
+
+def _count_cores() -> int:
+    # Slurm and containers give a part of a machine.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _find_gpus(workers: int) -> list[str]:
+    """Name the GPUs of so many workers, of those that this process may use."""
+    from torch import cuda
+
+    count = cuda.device_count()
+    if count < workers:
+        raise ClinbertError(f"there are {count} GPUs for {workers} workers: ask for fewer workers, or for no GPUs")
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return given.split(",")[:workers] if given else [str(number) for number in range(workers)]
 
 
 class _Worker:
     """A pool of one process: one that ends takes no other with it, as it would in a larger pool."""
 
-    def __init__(self, initial: tuple[Callable[[Any], Any], int, Optional[int]]) -> None:
+    def __init__(self, initial: tuple[Callable[[Any], Any], Any, int, Optional[str]]) -> None:
         self._initial = initial
         self.given: dict[Future[Any], tuple[int, Any]] = {}
         self._start()
@@ -63,7 +85,13 @@ class _Worker:
         self.pool = ProcessPoolExecutor(1, get_context("spawn"), _start, self._initial)
 
     def give(self, number: int, item: Any) -> None:
-        self.given[self.pool.submit(_call, item)] = number, item
+        try:
+            future = self.pool.submit(_call, item)
+        except BrokenProcessPool as error:
+            # It ended while it had nothing to do.
+            future = Future()
+            future.set_exception(error)
+        self.given[future] = number, item
 
     def results(self) -> Iterator[tuple[int, Any]]:
         for future in [future for future in self.given if future.done()]:
@@ -85,10 +113,11 @@ class _Worker:
             self.give(number, item)
 
 
-_tasks: list[Callable[[Any], Any]] = []
+# What a worker does, and whether it shall begin nothing more.
+_work: list[tuple[Callable[[Any], Any], Any]] = []
 
 
-def _start(task: Callable[[Any], Any], threads: int, gpu: Optional[int]) -> None:
+def _start(task: Callable[[Any], Any], stop: Any, threads: int, gpu: Optional[str]) -> None:
     # A worker that waits leaves Control-C to the parent, and one whose parent was killed would wait for ever.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -96,8 +125,8 @@ def _start(task: Callable[[Any], Any], threads: int, gpu: Optional[int]) -> None
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
-    _tasks.append(task)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    _work.append((task, stop))
 
 
 def _follow_parent() -> None:
@@ -110,7 +139,11 @@ def _follow_parent() -> None:
 def _call(item: Any) -> Any:
     # Nobody who presses Control-C wants to wait for the end of a part.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    task, stop = _work[0]
     try:
-        return _tasks[0](item)
+        return None if stop.value else task(item)
+    except KeyboardInterrupt:
+        stop.value = True
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

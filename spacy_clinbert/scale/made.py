@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from ..corpora.places import shown
 from ..errors import ClinbertError
 
 READ = 1 << 20
@@ -84,9 +85,20 @@ def refusals(target: Path) -> Iterator[None]:
     """Say in one sentence that the system refuses to write, and that nothing finished is lost."""
     try:
         yield
-    except OSError as error:
+    except ClinbertError:
+        raise
+    except Exception as error:
+        # The packages of other filesystems raise whatever they like, and may quote the address.
+        if not isinstance(target, Path):
+            raise ClinbertError(
+                f"{shown(target)} cannot be written ({type(error).__name__}): check its address and the credentials of"
+                " its filesystem, and the same command goes on from here"
+            ) from None
+        if not isinstance(error, OSError):
+            raise
         raise ClinbertError(
-            f"{target} cannot be written ({error.strerror or error}): make room, and the same command goes on from here"
+            f"{target} cannot be written ({error.strerror or error}): make room, or permit it, and the same command"
+            " goes on from here"
         ) from None
 
 

@@ -2,13 +2,17 @@
 
 import hashlib
 from functools import partial
+from itertools import chain
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Callable, Iterator, List, NamedTuple, Optional, Protocol
 
 import pyarrow as pa
 
 from ..corpora.notes import Note, Rejected
-from ..corpora.sources import read_source
+from ..corpora.places import AnyPath, place, plain, shown
+from ..corpora.sources import folder, postgres, read_source
 from ..corpora.sources.shares import Share, shares
+from ..errors import ClinbertError
 from .batches import note_batches, to_batch
 
 # Notes that a worker reads at a time of a share.
@@ -77,7 +81,30 @@ def parts_of(
     if found:
         return (SharedPart(number, share) for number, share in enumerate(found))
     read = partial(read_source, source, form, id_column=id_column, text_column=text_column)
-    return _carried(read, size)
+    # Read at once: a wrong column shows before anything is done for it.
+    parts = _carried(read, size)
+    return chain([next(parts)], parts)
+
+
+def keep_apart(source: str, form: str, out: AnyPath) -> None:
+    """Refuse to write where the notes are read: annotations would take their place, or be taken for notes.
+
+    source (str), form (str): what is read, and as what; out (AnyPath): where annotations shall lie.
+    RAISES (ClinbertError): if one lies in the other.
+    """
+    if form == postgres.FORM.name:
+        return
+    read, written = (_where(path) for path in (place(plain(source)), out))
+    # Other forms read files of certain names only.
+    inside = form == folder.FORM.name and written.is_relative_to(read)
+    if inside or read.is_relative_to(written):
+        raise ClinbertError(
+            f"output {shown(out)} and the source {shown(source)} lie one in the other: give an output apart from it"
+        )
+
+
+def _where(path: AnyPath) -> PurePath:
+    return path.resolve() if isinstance(path, Path) else PurePosixPath(f"{path.protocol}:", path.path.lstrip("/"))
 
 
 def _carried(read: Callable[..., Iterator[Note]], size: int) -> Iterator[CarriedPart]:
@@ -100,4 +127,6 @@ def _carry(number: int, notes: List[Note], rejected: List[Rejected]) -> CarriedP
     digest = hashlib.sha256()
     for note in notes:
         digest.update(f"{note.note_id}\0{note.text}\0".encode())
+    for row in rejected:
+        digest.update(f"{row.note_id}\0{row.reason}\0".encode())
     return CarriedPart(number, digest.hexdigest(), to_batch(notes), list(rejected))

@@ -11,7 +11,7 @@ Numbered = Tuple[int, Any]
 
 # Items at an actor: one to work on, one to come.
 AHEAD = 2
-# Seconds to wait for the first actor, as long as a cloud may take to start a machine.
+# Seconds to wait for an actor where none is at work, as long as a cloud may take to start a machine.
 PATIENCE = 900
 
 
@@ -41,15 +41,15 @@ class Pool:
         """
         while len(self._seats) < workers and self._draw(len(self._seats) + 1):
             self._start()
-        patience: Optional[float] = PATIENCE
-        while any(numbered for _, numbered in self._calls.values()) or self._draw(1):
+        while (working := any(numbered for _, numbered in self._calls.values())) or self._draw(1):
+            # Also later: a cluster that has lost its only worker may have no room for another.
+            patience = None if working else PATIENCE
             finished, _ = self._ray.wait(list(self._calls), timeout=patience)
             if not finished:
                 raise ClinbertError(
                     f"Ray has started no worker in {PATIENCE} seconds: see in `ray status` whether the cluster lacks"
                     " CPUs or GPUs"
                 )
-            patience = None
             yield from self._settle(finished[0])
             self._hand_out()
 

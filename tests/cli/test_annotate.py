@@ -172,6 +172,9 @@ def test_a_broken_input_leaves_the_earlier_output(tmp_path: Path, model: str, no
 def test_wrong_arguments_write_nothing(tmp_path: Path, model: str, notes: Path) -> None:
     jsonl = tmp_path / "notes.jsonl"
     jsonl.write_text('{"note_id": "1", "text": "aspirin"}\n')
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "notes.jsonl").write_text(jsonl.read_text())
     before = sorted(tmp_path.iterdir())
     for arguments, message in [
         ((model, notes, tmp_path / "out.csv"), "out.csv is none of .parquet"),
@@ -179,6 +182,8 @@ def test_wrong_arguments_write_nothing(tmp_path: Path, model: str, notes: Path) 
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl"), "no_model cannot be loaded"),
         ((model, notes, tmp_path / "out.jsonl", "--workers", "2"), "is a file, which one process writes"),
         ((model, notes, tmp_path / "out", "--engine", "dask"), "no engine dask"),
+        ((model, notes, "memory://out/notes.parquet"), "is a file, but on no disk"),
+        ((model, tables, tables / "out.parquet"), "lie one in the other"),
         # The columns are looked at before the pipeline is loaded.
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl", "--text-column", "REPORT"), "no column REPORT"),
     ]:

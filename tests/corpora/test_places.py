@@ -137,6 +137,7 @@ def test_what_a_filesystem_refuses_is_one_sentence_without_a_secret(
         (f"s3://key:{SECRET}@bucket/n.csv", "s3://…"),
         (f"ftp://user:{SECRET}/x@host/n.csv", "ftp://…"),
         (f"https://host/n.csv?sig={SECRET}", "https://…"),
+        (f"simplecache::ftp://user:{SECRET}@host/n.csv", "…"),
         ("hive/a@b/n.csv", "hive/a@b/n.csv"),
     ],
 )

@@ -1,5 +1,6 @@
 """Record batches of notes in, record batches of annotations out."""
 
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ def fails_on_boom(doc: Doc) -> Doc:
     """Raise where the note holds BOOM, with the note in the message, as careless components do."""
     if "BOOM" in doc.text:
         raise KeyError(doc.text)
+    if "EXIT" in doc.text:
+        sys.exit()
     return doc
 
 
@@ -131,9 +134,10 @@ def scores(doc: Doc) -> Doc:
 
 
 def test_a_failing_note_is_rejected_alone_and_not_quoted(model: str) -> None:
-    rows = run(model, ["aspirin", "BOOM secret", "aspirin", "", "BOOM"], batch_size=4)
-    assert [row["rejected"] is None for row in rows] == [True, False, True, True, False]
-    assert [len(row["entities"] or ()) for row in rows] == [1, 0, 1, 0, 0]
+    rows = run(model, ["aspirin", "BOOM secret", "aspirin", "", "BOOM", "EXIT"], batch_size=4)
+    assert [row["rejected"] is None for row in rows] == [True, False, True, True, False, False]
+    assert [len(row["entities"] or ()) for row in rows] == [1, 0, 1, 0, 0, 0]
+    assert rows[5]["rejected"].startswith("SystemExit in test_annotate_batches.py")
     assert rows[1]["rejected"].startswith("KeyError in test_annotate_batches.py, line ")
     assert "secret" not in str(rows)
 
@@ -191,3 +195,23 @@ def test_the_vocabulary_does_not_grow_with_the_notes(model: str) -> None:
 def test_a_pipeline_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ClinbertError, match=r"nothing_here cannot be loaded .*give the folder of a saved"):
         next(annotate_batches([], str(tmp_path / "nothing_here")))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("import nothing_here", "No module named 'nothing_here'"), ("raise KeyError('secret')", "(KeyError)")],
+)
+def test_a_pipeline_that_is_damaged_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
+) -> None:
+    package = tmp_path / "xx_damaged"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"def load(**overrides):\n    {fault}\n")
+    information = tmp_path / "xx_damaged-0.0.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: xx_damaged\nVersion: 0.0.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "xx_damaged", raising=False)
+    with pytest.raises(ClinbertError, match="xx_damaged cannot be loaded") as raised:
+        next(annotate_batches([], "xx_damaged"))
+    assert message in str(raised.value) and "secret" not in str(raised.value)

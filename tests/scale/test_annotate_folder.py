@@ -2,25 +2,69 @@
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deadly_pipeline import install_deadly
+from fsspec.implementations.memory import MemoryFileSystem
 from tiny_models import write_ruler
 from upath import UPath
 
+from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.annotate_file import annotate_file
 from spacy_clinbert.scale.annotate_folder import annotate_folder
+from spacy_clinbert.scale.annotate_part import AnnotatePart
 from spacy_clinbert.scale.annotations import MANIFEST, REJECTED
+from spacy_clinbert.scale.batches import to_batch
+from spacy_clinbert.scale.parts import CarriedPart
 
 # The size of a part in these tests: a few of the notes below.
 PART = 200
+
+
+class Objects(MemoryFileSystem):
+    """A store of objects, where a folder is no more than the beginning of names."""
+
+    protocol = "objects"
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(path.replace("objects://", "memory://"))
+
+    def mkdir(self, path, create_parents=True, **options):
+        pass
+
+    def makedirs(self, path, exist_ok=False):
+        pass
+
+    def rmdir(self, path):
+        pass
+
+
+class Refusing(Objects):
+    """A store that may be read only, and says so by an error of its own."""
+
+    protocol = "refusing"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(path.replace("refusing://", "memory://"))
+
+    def _open(self, path, mode="rb", **options):
+        if "w" in mode:
+            raise RuntimeError(f"AccessDenied for secret at {path}")
+        return super()._open(path, mode, **options)
 
 
 def texts(count):
@@ -177,7 +221,7 @@ def test_a_whole_folder_is_checked_and_kept(ruler, notes, tmp_path):
     before = contents(out)
     assert annotate_folder(notes, str(out), ruler, part_size=PART) == made and contents(out) == before
     (out / made.parts[2].name).write_bytes(b"spoilt")
-    with pytest.raises(ClinbertError, match=r"part-00002.parquet is missing or damaged"):
+    with pytest.raises(ClinbertError, match=r"part-0000002.parquet is missing or damaged"):
         annotate_folder(notes, str(out), ruler, part_size=PART)
     annotate_folder(notes, str(out), ruler, part_size=PART, replace=True)
     assert contents(out) == before
@@ -186,6 +230,7 @@ def test_a_whole_folder_is_checked_and_kept(ruler, notes, tmp_path):
 def test_other_notes_or_another_pipeline_are_not_mixed_with_the_earlier(ruler, notes, tmp_path):
     out = str(tmp_path / "out")
     annotate_folder(notes, out, ruler, part_size=PART)
+    before = contents(tmp_path / "out")
     other = write_ruler(tmp_path / "model", "merge_entities")
     with pytest.raises(ClinbertError, match=r"differ \(the pipeline is another\)"):
         annotate_folder(notes, out, other, part_size=PART)
@@ -194,15 +239,117 @@ def test_other_notes_or_another_pipeline_are_not_mixed_with_the_earlier(ruler, n
     write_notes(tmp_path / "notes.jsonl", texts(41))
     with pytest.raises(ClinbertError, match="of other notes"):
         annotate_folder(notes, out, ruler, part_size=PART)
+    assert contents(tmp_path / "out") == before
+
+
+def write_table(path, first, end):
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"note_id": range(first, end), "text": ["Took aspirin."] * (end - first)}), path)
+
+
+@pytest.mark.parametrize("out", [".", "out", "..", "year=2020"])
+def test_what_is_read_is_not_written_to(ruler, tmp_path, out):
+    for number in range(2):
+        write_table(tmp_path / "notes" / f"part-000000{number}.parquet", 5 * number, 5 * number + 5)
+    before = contents(tmp_path / "notes")
+    with pytest.raises(ClinbertError, match="lie one in the other"):
+        annotate_folder(str(tmp_path / "notes"), str(tmp_path / "notes" / out), ruler, replace=True)
+    assert contents(tmp_path / "notes") == before
+    with pytest.raises(ClinbertError, match=r"holds part-000000\d.parquet, which is no annotation"):
+        annotate_folder(write_notes(tmp_path / "n.jsonl", texts(2)), str(tmp_path / "notes"), ruler, replace=True)
+    assert contents(tmp_path / "notes") == before
+
+
+def test_parts_of_notes_that_are_gone_are_not_left_among_the_others(ruler, tmp_path):
+    for number in range(5):
+        write_table(tmp_path / "notes" / f"{number}.parquet", 5 * number, 5 * number + 5)
+    (tmp_path / "notes" / "5.csv").write_text('note_id,text\n1,"a"b"\n')
+    with pytest.raises(ClinbertError, match="row 1: its quotes"):
+        annotate_folder(str(tmp_path / "notes"), str(tmp_path / "out"), ruler)
+    for name in ("3.parquet", "4.parquet", "5.csv"):
+        (tmp_path / "notes" / name).unlink()
+    for _ in range(2):
+        with pytest.raises(
+            ClinbertError, match=r"also holds part-0000003.parquet, of notes that the source has no long"
+        ):
+            annotate_folder(str(tmp_path / "notes"), str(tmp_path / "out"), ruler)
+    for number in (3, 4):
+        (tmp_path / "out" / f"part-000000{number}.parquet").unlink()
+    assert annotate_folder(str(tmp_path / "notes"), str(tmp_path / "out"), ruler).counts["notes"] == 15
+    assert len(rows(tmp_path / "out")) == 15
+    write_table(tmp_path / "out" / "part-0000007.parquet", 0, 5)
+    with pytest.raises(ClinbertError, match=r"also holds part-0000007\.parquet"):
+        annotate_folder(str(tmp_path / "notes"), str(tmp_path / "out"), ruler)
+
+
+def test_a_wrong_column_replaces_nothing(ruler, notes, tmp_path):
+    annotate_folder(notes, str(tmp_path / "out"), ruler)
+    before = contents(tmp_path / "out")
+    with pytest.raises(ClinbertError, match="has no column txt"):
+        annotate_folder(notes, str(tmp_path / "out"), ruler, text_column="txt", replace=True)
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_journal_of_notes_that_were_changed_blames_no_others(ruler, tmp_path):
+    task = AnnotatePart(tmp_path, tmp_path / "_work", ruler, 64)
+    task.work.mkdir()
+    part = CarriedPart(0, "first", to_batch([Note("1", "Took aspirin.")]), [])
+    task(part)
+    (journal,) = task.work.glob("*.journal")
+    for digest, rejected in (("first", 1), ("second", 0)):
+        journal.write_text('{"ended": {"0": 3}, "at": [0, 0]}')
+        (task.work / "part-0000000.parquet.json").unlink()
+        assert task(part._replace(digest=digest))["counts"]["rejected"] == rejected
+
+
+def test_no_notes_are_one_empty_part_and_other_rejected_rows_other_notes(ruler, tmp_path):
+    path, out = tmp_path / "notes.jsonl", str(tmp_path / "out")
+    row = '{"note_id": "1", "text": null}\n'
+    for content, rejects in (("", 0), (row * 2, 2), (row, 1)):
+        path.write_text(content)
+        if rejects:
+            with pytest.raises(ClinbertError, match="of other notes"):
+                annotate_folder(str(path), out, ruler)
+        made = annotate_folder(str(path), out, ruler, replace=True)
+        assert (made.counts["notes"], made.counts["rejected"], len(made.parts)) == (0, rejects, 1)
+        assert annotate_folder(str(path), out, ruler) == made
+
+
+@pytest.mark.filterwarnings("ignore:UPath .* not explicitly implemented")
+def test_a_store_that_refuses_is_one_sentence_without_a_secret(ruler, notes):
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(ClinbertError, match=r"^refusing://… cannot be written \(RuntimeError\): check") as raised:
+        annotate_folder(notes, "refusing://bucket/out", ruler)
+    assert "secret" not in str(raised.value) and raised.value.__suppress_context__
+
+
+@pytest.mark.filterwarnings("ignore:UPath .* not explicitly implemented")
+def test_a_store_without_folders(ruler, notes, tmp_path):
+    fsspec.register_implementation("objects", Objects, clobber=True)
+    broken = tmp_path / "broken"
+    shutil.copytree(ruler, broken)
+    (broken / "meta.json").write_text("[")
+    with pytest.raises(ClinbertError, match="cannot be loaded"):
+        annotate_folder(notes, "objects://bucket/out", str(broken), part_size=PART)
+    assert not Objects.store
+    for out in (str(tmp_path / "out"), "objects://bucket/out"):
+        annotate_folder(notes, out, ruler, part_size=2 * PART)
+        annotate_folder(notes, out, ruler, part_size=PART, replace=True)
+    assert contents(tmp_path / "out") == contents(UPath("objects://bucket/out"))
+    assert len(Objects.store) == len(contents(tmp_path / "out"))
+    with pytest.raises(ClinbertError, match="lie one in the other"):
+        annotate_folder("objects://bucket", "objects://bucket/again", ruler, form="folder")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_wrong_arguments_write_nothing(ruler, notes, tmp_path, workers):
+    (tmp_path / "other.jsonl").touch()
     before = sorted(tmp_path.iterdir())
     for source, out, model, message in [
         (notes, "out", str(tmp_path / "none"), "none cannot be loaded"),
         (str(tmp_path / "none.csv"), "out", ruler, "none.csv: no such file"),
-        (notes, "notes.jsonl", ruler, "notes.jsonl is a file"),
+        (notes, "notes.jsonl", ruler, "notes.jsonl lie one in the other"),
+        (notes, "other.jsonl", ruler, "other.jsonl is a file"),
     ]:
         with pytest.raises(ClinbertError, match=message):
             annotate_folder(source, str(tmp_path / out), model, part_size=PART, workers=workers)

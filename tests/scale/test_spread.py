@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,57 @@ def test_items_are_drawn_only_as_fast_as_they_are_worked_on():
 def test_ten_ended_processes_lose_nothing(tmp_path):
     assert list(spread(partial(ends_once, tmp_path), range(20), Local(2), tries=20)) == list(range(20))
     assert len(list(tmp_path.iterdir())) == 10
+
+
+def test_a_process_that_ends_while_it_has_nothing_to_do_is_made_good():
+    def items():
+        yield from range(4)
+        time.sleep(1)
+        for child in active_children():
+            child.kill()
+            child.join()
+        # By then the pools know.
+        time.sleep(0.5)
+        yield from range(4, 8)
+
+    assert list(spread(square, items(), Local(2), tries=10)) == [number**2 for number in range(8)]
+
+
+INTERRUPTED = """
+import os, pathlib, sys, time
+from spacy_clinbert.scale.local import Local
+from spacy_clinbert.scale.spread import spread
+def work(folder):
+    (pathlib.Path(folder) / str(time.time_ns())).touch()
+    time.sleep(60)
+if __name__ == "__main__":
+    list(spread(work, [sys.argv[1]] * 9, Local(2)))
+"""
+
+
+def test_an_interrupt_ends_the_work_and_nothing_is_begun_after_it(tmp_path):
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "run.py").write_text(INTERRUPTED)
+    command = [sys.executable, str(tmp_path / "run.py"), str(tmp_path / "marks")]
+    # As a terminal does, to the driver and to its workers.
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    while len(list((tmp_path / "marks").iterdir())) < 2:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(timeout=20) and len(list((tmp_path / "marks").iterdir())) == 2
+
+
+def visible_gpu(number: int) -> str:
+    time.sleep(0.2)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_each_worker_sees_one_of_the_gpus_that_were_given(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert set(spread(visible_gpu, range(8), Local(2, gpus=True))) == {"5", "7"}
+    with pytest.raises(ClinbertError, match="2 GPUs for 3 workers: ask for fewer"):
+        Local(3, gpus=True)
 
 
 def test_processes_that_end_again_and_again_are_one_sentence():

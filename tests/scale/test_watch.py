@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from spacy_clinbert.corpora.notes import Note
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.batches import note_batches
-from spacy_clinbert.scale.watch import TRIES, Watch
+from spacy_clinbert.scale.watch import TRIES, Watch, forgive
 
 
 class Ended(Exception):
@@ -80,3 +80,39 @@ def test_a_pipeline_that_cannot_be_loaded_ends_it(tmp_path):
         journal.write_bytes(entry)
     with pytest.raises(ClinbertError, match="while the pipeline was loaded"):
         Watch(journal)
+    # Run again, with fewer workers as the error says, it has its tries again.
+    assert attempt(journal, 2, set()) == ([["0", "1"]], [])
+
+
+def test_notes_are_not_blamed_for_what_ends_while_the_next_are_read(tmp_path):
+    journal, rejected, seen = tmp_path / "journal", [], []
+
+    def breaks_off():
+        yield from note_batches([Note(str(number), "text") for number in range(3)], 3)
+        seen.append(journal.read_bytes())
+        raise Ended
+
+    for _ in range(TRIES):
+        with pytest.raises(Ended), Watch(journal).over(breaks_off(), 3, rejected.append) as batches:
+            list(batches)
+        journal.write_bytes(seen[-1])
+    with pytest.raises(ClinbertError, match="or notes were read"):
+        Watch(journal)
+    assert attempt(journal, 3, set()) == ([["0", "1", "2"]], []) and not rejected
+
+
+def test_what_the_job_itself_ends_is_forgiven_and_earlier_ends_are_not(tmp_path):
+    journal = tmp_path / "part.journal"
+    with pytest.raises(Ended):
+        attempt(journal, 4, {"1"})
+    for _ in range(2 * TRIES):
+        with pytest.raises(Ended):
+            attempt(journal, 4, {"1"})
+        forgive(tmp_path)
+    # Alone, since the first end counts: it is no longer handed out with those beside it.
+    assert attempt(journal, 4, set()) == ([["0"], ["1"], ["2"], ["3"]], [])
+
+
+def test_a_torn_journal_is_none(tmp_path):
+    (tmp_path / "journal").write_text('{"ended": {"0"')
+    assert attempt(tmp_path / "journal", 2, set()) == ([["0", "1"]], [])
