@@ -81,8 +81,20 @@ def run_engine(engine: str, workers: int, model: str, parts: list[CarriedPart]) 
         for largest in spread(task, iter(parts), choose(engine, workers)):
             ends.append(time.perf_counter())
             peak = max(peak, largest)
+    if engine == "spark":
+        stop_spark()
     notes = sum(part.notes.num_rows for part in parts[workers:])
     return notes / (ends[-1] - ends[workers]) / workers, ends[1] - ends[0], peak
+
+
+def stop_spark() -> None:
+    """End the session, which has as many processes as it began with."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    if session:
+        session.stop()
+    os.environ.pop("MASTER", None)
 
 
 def one_thread() -> None:

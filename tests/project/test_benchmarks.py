@@ -12,11 +12,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = {
     "annotate_speed": "--smoke",
     "ehr_prepare_speed": "--patients 300 --many 600 --rounds 1",
-    "ehr_pretrain_speed": "--patients 200 --rounds 1 --updates 2",
     "export_speed": "--notes 20 --rounds 1",
     "mednli_speed": "--pairs 64 --rounds 1",
     "repeats_speed": "--smoke",
-    "scale": "--smoke",
     "sentences_speed": "--notes 20 --rounds 1",
 }
 
