@@ -13,9 +13,8 @@ from typing import Any, Dict, Iterator, List
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import spacy
-from spacy.training import Example
 from spread_tasks import CountCalls, KillAlways, KillOnce, fail, square
+from tiny_models import write_ner
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.annotate import annotate_batches
@@ -48,25 +47,7 @@ def cluster() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def model(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Sections, sentences, and a BERT of two layers that has learnt a little."""
-    nlp = spacy.blank("en")
-    for name in ("clinbert_sections", "clinbert_sentences"):
-        nlp.add_pipe(name)
-    encoder = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": str(tiny_bert)}
-    tagger = {"@architectures": "spacy_clinbert.TokenClassifier.v1", "tok2vec": encoder}
-    nlp.add_pipe("clinbert_ner", config={"model": tagger})
-
-    def examples() -> List[Example]:
-        doc = nlp.make_doc("patient given aspirin for chest pain .")
-        doc.ents = [doc.char_span(14, 21, "treatment"), doc.char_span(26, 36, "problem")]
-        return [Example(nlp.make_doc(doc.text), doc)]
-
-    optimizer = nlp.initialize(examples)
-    optimizer.learn_rate = 0.005
-    for _ in range(5):
-        nlp.update(examples(), sgd=optimizer)
-    folder = tmp_path_factory.mktemp("model")
-    nlp.to_disk(folder)
-    return str(folder)
+    return write_ner(tmp_path_factory.mktemp("model"), tiny_bert)
 
 
 @pytest.fixture(scope="module")
