@@ -25,7 +25,8 @@ def page(
     from ..corpora.notes import read_notes
     from ..errors import ClinbertError
     from ..output import whole_files
-    from ..scale.annotate import failure, load_pipeline
+    from ..scale.annotate import load_pipeline
+    from ..scale.failures import failure
 
     nlp = load_pipeline(model)
     with whole_files(output) as (written,):

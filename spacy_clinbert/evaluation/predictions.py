@@ -14,7 +14,7 @@ from ..corpora.formats import Format
 from ..corpora.records import Mention
 from ..errors import ClinbertError
 from ..rules import load_lexicon, split_sections
-from ..scale.annotate import failure
+from ..scale.failures import failure
 from .gold import GoldDoc
 from .scheme import inexpressible, inexpressible_by_label
 

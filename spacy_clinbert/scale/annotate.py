@@ -3,8 +3,6 @@
 import sys
 from functools import lru_cache
 from itertools import pairwise, takewhile
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import pyarrow as pa
@@ -17,6 +15,7 @@ from .. import register_extensions
 from ..components.sections import read_sections
 from ..errors import ClinbertError
 from .batches import slices
+from .failures import failure
 from .schemas import OUTPUT_SCHEMA
 
 # The column of Docs that have been through tokenizer and rules, as bytes; null where they could not.
@@ -96,16 +95,6 @@ def _annotate(nlp: Language, texts: List[str], prepared: List[Optional[bytes]]) 
         if len(texts) > 1:
             return [row for text, doc in zip(texts, prepared, strict=True) for row in _annotate(nlp, [text], [doc])]
         return [{"rejected": failure(error)}]
-
-
-def failure(error: BaseException) -> str:
-    """Say why a pipeline failed on a note, without the message, which may quote the note.
-
-    error (BaseException): what a component raised.
-    RETURNS (str): its type, with the file and line that raised it.
-    """
-    last = extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
 
 
 def _annotations(doc: Doc, text: str) -> Dict[str, Any]:

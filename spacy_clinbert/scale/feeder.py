@@ -1,14 +1,11 @@
 """Tokenizer and rules in processes of their own, so that a process with a GPU does nothing but the model's work."""
 
-import os
-import signal
-import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import Any, Deque, Iterable, Iterator, List, Optional, Tuple
 
 import pyarrow as pa
@@ -16,9 +13,7 @@ from spacy.language import Language
 
 from .annotate import PREPARED, load_pipeline, rule_names
 from .batches import slices
-
-# Batches at each process: one to work on, one to come.
-AHEAD = 2
+from .local import AHEAD, heed_parent
 
 
 def feed(batches: Iterable[pa.RecordBatch], model: str, processes: int, batch_size: int) -> Iterator[pa.RecordBatch]:
@@ -72,16 +67,8 @@ _pipelines: List[Language] = []
 
 
 def _start(model: str, later: List[str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    heed_parent()
     _pipelines.append(load_pipeline(model, exclude=tuple(later)))
-
-
-def _follow_parent() -> None:
-    parent = parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
 
 
 def _prepare(texts: List[Optional[str]]) -> List[Optional[bytes]]:

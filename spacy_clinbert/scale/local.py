@@ -118,15 +118,19 @@ _work: list[tuple[Callable[[Any], Any], Any]] = []
 
 
 def _start(task: Callable[[Any], Any], stop: Any, threads: int, gpu: Optional[str]) -> None:
-    # A worker that waits leaves Control-C to the parent, and one whose parent was killed would wait for ever.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    heed_parent()
     # Before torch and tokenizers are loaded, which look at these once; what the user has set stays.
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     _work.append((task, stop))
+
+
+def heed_parent() -> None:
+    """Leave Control-C to the parent of this process, and end when the parent does, which else would be waited for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _follow_parent() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 import pyarrow as pa
 
 from ..errors import ClinbertError
-from .ray_pool import Numbered, Pool, tell
+from .failures import tell
+from .ray_pool import Numbered, Pool
 from .schemas import NOTES_SCHEMA, OUTPUT_SCHEMA
 from .spread import TRIES
 

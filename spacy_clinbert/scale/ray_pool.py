@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any, Callable, Deque, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..errors import ClinbertError
+from .failures import tell
 from .spread import Lost
 
 Numbered = Tuple[int, Any]
@@ -141,12 +142,3 @@ class _Worker:
         except Exception as error:
             # Ray would log the error, and hand on its message, which may quote a note.
             return Failed(tell(error))
-
-
-def tell(error: Exception) -> str:
-    """Say in a sentence why work failed, without the message of an error that is not ours: it may quote a note."""
-    if isinstance(error, ClinbertError):
-        return str(error)
-    from .annotate import failure
-
-    return f"a worker failed ({failure(error)}): report this place; what is finished stays"

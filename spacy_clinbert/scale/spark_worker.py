@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..errors import ClinbertError
+from .failures import tell
 
 # What `mapInArrow` takes.
 Frames = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -32,15 +32,11 @@ def _answer(task: bytes, item: bytes) -> dict[str, Any]:
 
     try:
         return {"result": cloudpickle.dumps(_start(task)(cloudpickle.loads(item)))}
-    except ClinbertError as error:
-        return {"error": str(error)}
     except ImportError as error:
         return {"error": f"a Spark worker cannot import {error.name}: {SAME_PACKAGES}"}
     # Raised, it would be a stack trace of three languages, and its message may quote a note.
     except Exception as error:
-        from .annotate import failure
-
-        return {"error": f"a worker failed ({failure(error)}): report this place; what is finished stays"}
+        return {"error": tell(error)}
 
 
 @lru_cache(maxsize=1)
