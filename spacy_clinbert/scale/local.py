@@ -11,7 +11,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any, Optional
 
 from ..errors import ClinbertError
-from .spread import Lost
+from .spread import TRIES, Lost
 
 # Items that each worker has: one to work on, one to come.
 AHEAD = 2
@@ -77,12 +77,15 @@ class _Worker:
 
     def __init__(self, initial: tuple[Callable[[Any], Any], Any, int, Optional[str]]) -> None:
         self._initial = initial
+        self._stillborn = 0
         self.given: dict[Future[Any], tuple[int, Any]] = {}
         self._start()
 
     def _start(self) -> None:
         # Spawned: a forked worker would inherit the parent's threads' locks, and torch if it has it.
-        self.pool = ProcessPoolExecutor(1, get_context("spawn"), _start, self._initial)
+        context = get_context("spawn")
+        self._began = context.RawValue("b", False)
+        self.pool = ProcessPoolExecutor(1, context, _start, (*self._initial, self._began))
 
     def give(self, number: int, item: Any) -> None:
         try:
@@ -106,6 +109,12 @@ class _Worker:
 
     def _start_again(self) -> None:
         """Start another process, for what the ended one had not begun."""
+        self._stillborn = 0 if self._began.value else self._stillborn + 1
+        if self._stillborn == TRIES:
+            raise ClinbertError(
+                f"{TRIES} worker processes ended before they began to work, for want of memory or of a package: run"
+                " again with one worker, which says more"
+            )
         waiting, self.given = list(self.given.values()), {}
         self.pool.shutdown()
         self._start()
@@ -113,18 +122,18 @@ class _Worker:
             self.give(number, item)
 
 
-# What a worker does, and whether it shall begin nothing more.
-_work: list[tuple[Callable[[Any], Any], Any]] = []
+# What a worker does, whether it shall begin nothing more, and whether it has begun anything.
+_work: list[tuple[Callable[[Any], Any], Any, Any]] = []
 
 
-def _start(task: Callable[[Any], Any], stop: Any, threads: int, gpu: Optional[str]) -> None:
+def _start(task: Callable[[Any], Any], stop: Any, threads: int, gpu: Optional[str], began: Any) -> None:
     heed_parent()
     # Before torch and tokenizers are loaded, which look at these once; what the user has set stays.
     for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    _work.append((task, stop))
+    _work.append((task, stop, began))
 
 
 def heed_parent() -> None:
@@ -143,7 +152,8 @@ def _follow_parent() -> None:
 def _call(item: Any) -> Any:
     # Nobody who presses Control-C wants to wait for the end of a part.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    task, stop = _work[0]
+    task, stop, began = _work[0]
+    began.value = True
     try:
         return None if stop.value else task(item)
     except KeyboardInterrupt:

@@ -97,6 +97,20 @@ def test_columns_are_those_of_the_form_or_named(tmp_path: Path) -> None:
         shares(tmp_path / "omop", size=9, id_column="HADM_ID")
 
 
+def test_a_wrong_column_shows_before_any_table_is_read(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.csv").write_text("note_id,text\n1,a\n")
+    # A first row without a field says nothing about the others.
+    (tmp_path / "notes/b.jsonl").write_text('{"note_id": "1"}\nbroken\n{"note_id": "2", "text": "a"}\n')
+    assert len(shares(tmp_path / "notes", size=9)) == 2
+    (tmp_path / "notes/b.jsonl").write_text('{"note_id": "1"}\n{"note_id": "2", "txt": "a"}\n')
+    with pytest.raises(ClinbertError, match=r"b\.jsonl has no column TEXT"):
+        shares(tmp_path / "notes", size=9)
+    (tmp_path / "notes/a.csv").write_text("note_id,txt\n1,a\n")
+    with pytest.raises(ClinbertError, match=r"a\.csv has no column TEXT"):
+        shares(tmp_path / "notes", size=9)
+
+
 def test_a_digest_tells_of_a_changed_file_alone(tmp_path: Path) -> None:
     for name in ("a.parquet", "b.parquet", "c.jsonl"):
         put(tmp_path / "notes" / name, [("1", "a"), ("2", "b")], group=1)

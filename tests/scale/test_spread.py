@@ -88,6 +88,21 @@ def test_a_process_that_ends_while_it_has_nothing_to_do_is_made_good():
     assert list(spread(square, items(), Local(2), tries=10)) == [number**2 for number in range(8)]
 
 
+class Unloadable:
+    """A task that ends the process which loads it."""
+
+    def __call__(self, item):
+        return item
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_processes_that_end_before_they_begin_are_not_started_for_ever():
+    with pytest.raises(ClinbertError, match="3 worker processes ended before they began to work"):
+        list(spread(Unloadable(), range(4), Local(2), tries=100))
+
+
 INTERRUPTED = """
 import os, pathlib, sys, time
 from spacy_clinbert.scale.local import Local

@@ -71,9 +71,9 @@ def range_rows(source: str, columns: Columns, of: Optional[Range] = None) -> Ite
         # A bound goes over without a type, so the server reads it as one of the column's own.
         where = [sql.SQL("{} " + sign + " %s").format(cells[0]) for sign, _ in given]
         where += [sql.SQL("{} IS NULL").format(cells[0])] if of and of.null else []
-        # Without an order the server may begin a second scan where another one is.
-        query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}").format(
-            sql.SQL(", ").join(cells), relation, sql.SQL(" AND ").join([sql.SQL("TRUE"), *where]), cells[0]
+        # Without an order the server may begin a second scan where another one is; rows may share an id.
+        query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {}, {}::text").format(
+            sql.SQL(", ").join(cells), relation, sql.SQL(" AND ").join([sql.SQL("TRUE"), *where]), *cells[:2]
         )
         with connection.cursor(name="clinbert") as cursor:
             cursor.itersize = FETCHED

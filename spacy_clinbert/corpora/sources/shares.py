@@ -11,7 +11,7 @@ from ..columns import Columns
 from ..notes import Note, Rejected, notes_of, read_table
 from ..parquet_tables import Groups, cut_parquet
 from ..places import AnyPath, plain, readable
-from ..tables import PARQUET
+from ..tables import PARQUET, check_columns
 from . import folder, mimic3, omop, postgres, recognise, table
 
 OnReject = Callable[[Rejected], None]
@@ -74,7 +74,10 @@ def shares(
 def _cut(columns: Columns, size: int, path: AnyPath) -> Tuple[str, List[Any]]:
     """What tells that a table has changed, and its parts."""
     with readable(path):
-        return _mark(path), cut_parquet(path, columns, size) if path.name.lower().endswith(PARQUET) else [None]
+        if path.name.lower().endswith(PARQUET):
+            return _mark(path), cut_parquet(path, columns, size)
+        check_columns(path, columns)
+        return _mark(path), [None]
 
 
 def _mark(path: AnyPath) -> str:
