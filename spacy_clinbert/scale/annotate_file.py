@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from ..corpora.notes import Note, Rejected
 from ..corpora.sources import read_source, recognise
-from ..errors import ClinbertError
 from ..output import whole_files
 from .annotate import annotate_batches
 from .batches import note_batches
@@ -40,8 +39,6 @@ def annotate_file(
     RAISES (ClinbertError): if the notes, the pipeline or the output cannot be used; an earlier output stays.
     """
     check_table_path(output)
-    if output.resolve() == Path(source).resolve():
-        raise ClinbertError(f"{output} is also the input: give the annotations a file of their own")
     form = form or recognise(source)
     keep_apart(source, form, output)
     counts: Counter[str] = Counter()

@@ -178,7 +178,7 @@ def test_wrong_arguments_write_nothing(tmp_path: Path, model: str, notes: Path) 
     before = sorted(tmp_path.iterdir())
     for arguments, message in [
         ((model, notes, tmp_path / "out.csv"), "out.csv is none of .parquet"),
-        ((model, jsonl, jsonl), "is also the input"),
+        ((model, jsonl, jsonl), "give an output apart from it"),
         ((tmp_path / "no_model", notes, tmp_path / "out.jsonl"), "no_model cannot be loaded"),
         ((model, notes, tmp_path / "out.jsonl", "--workers", "2"), "is a file, which one process writes"),
         ((model, notes, tmp_path / "out", "--engine", "dask"), "no engine dask"),

@@ -6,11 +6,9 @@ from typing import Any, Dict, Iterator, List
 
 import pyarrow as pa
 import pytest
-import spacy
 from deadly_pipeline import install_deadly
-from spacy.tokens import Doc
-from spacy.training import Example
 from spark_sessions import TESTS, need_java, session
+from tiny_models import write_ner
 
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.scale.annotate import annotate_batches
@@ -44,29 +42,7 @@ def spark(deadly: str) -> Any:
 
 @pytest.fixture(scope="module")
 def model(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Sections, sentences, and a BERT of two layers that has learnt a little."""
-    nlp = spacy.blank("en")
-    for name in ("clinbert_sections", "clinbert_sentences"):
-        nlp.add_pipe(name)
-    encoder = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": str(tiny_bert)}
-    tagger = {"@architectures": "spacy_clinbert.TokenClassifier.v1", "tok2vec": encoder}
-    nlp.add_pipe("clinbert_ner", config={"model": tagger})
-    doc = nlp.make_doc("given aspirin for chest pain")
-    for _, rules in nlp.pipeline[:2]:
-        doc = rules(doc)
-    example = Example(
-        doc,
-        Doc(
-            nlp.vocab, "given aspirin for chest pain".split(), ents=["O", "B-treatment", "O", "B-problem", "I-problem"]
-        ),
-    )
-    optimizer = nlp.initialize(lambda: [example])
-    optimizer.learn_rate = 0.005
-    for _ in range(5):
-        nlp.update([example], sgd=optimizer)
-    folder = tmp_path_factory.mktemp("model")
-    nlp.to_disk(folder)
-    return str(folder)
+    return write_ner(tmp_path_factory.mktemp("model"), tiny_bert)
 
 
 @pytest.fixture(scope="module")
