@@ -263,8 +263,8 @@ def test_what_is_read_is_not_written_to(ruler, tmp_path, out):
 def test_parts_of_notes_that_are_gone_are_not_left_among_the_others(ruler, tmp_path):
     for number in range(5):
         write_table(tmp_path / "notes" / f"{number}.parquet", 5 * number, 5 * number + 5)
-    (tmp_path / "notes" / "5.csv").write_text('note_id,text\n1,"a"b"\n')
-    with pytest.raises(ClinbertError, match="row 1: its quotes"):
+    (tmp_path / "notes" / "5.csv").write_text('note_id,text\n1,a\n2,"a"b"\n')
+    with pytest.raises(ClinbertError, match="row 2: its quotes"):
         annotate_folder(str(tmp_path / "notes"), str(tmp_path / "out"), ruler)
     for name in ("3.parquet", "4.parquet", "5.csv"):
         (tmp_path / "notes" / name).unlink()
