@@ -4,7 +4,7 @@ MTSamples by the recipe `clinicalbert` (128 pieces, pairs, masks of the export, 
 drawn anew. The first column is reading, masking and padding without a model, on one core. Then `clinbert pretrain`'s
 own trainer, with a network of BERT-base's size and with a small one (2 layers, 256 wide), for which input matters more:
 the time until the next batch is there, as a share of that of the updates.
-Run: python benchmarks/pretrain_input.py [--steps 30] [--smoke]; the open notes are looked for in CLINBERT_SHARED.
+Run: python benchmarks/pretrain_input.py [--steps 50] [--smoke]; the open notes are looked for in CLINBERT_SHARED.
 """
 
 import argparse
@@ -89,11 +89,15 @@ def wait(settings: Settings) -> tuple[float, float]:
 def main() -> None:
     """Measure both forms of export with both networks and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=50, help="updates of the small network")
     parser.add_argument("--smoke", action="store_true", help="few batches, tiny networks")
     arguments = parser.parse_args()
-    steps, drawn = (3, 5) if arguments.smoke else (arguments.steps, DRAWN)
-    networks = {"small": TINY if arguments.smoke else NETWORK, "BERT-base's size": TINY if arguments.smoke else BASE}
+    steps, drawn = (10, 5) if arguments.smoke else (arguments.steps, DRAWN)
+    # An update of the large one takes as long as many of the small one.
+    networks = {
+        "small": (TINY if arguments.smoke else NETWORK, steps),
+        "BERT-base's size": (TINY if arguments.smoke else BASE, -(-steps // 10)),
+    }
     print(f"Updates of {BATCH} rows, {torch.get_num_threads()} threads\n")
     print("| examples | rows/s without a model | network | ms an update | of these waiting for input |")
     print("| --- | ---: | --- | ---: | ---: |")
@@ -103,8 +107,8 @@ def main() -> None:
             settings = ExportSettings(tokenizer=minilm(), form=form, sentences="fast")
             export(str(NOTES), folder / form, settings, id_column="note_id", text_column="text")
             rate = statistics.median(rates(settings_of(folder / form, folder, TINY, masking, drawn), drawn))
-            for network, model in networks.items():
-                each, share = wait(settings_of(folder / form, folder, model, masking, steps))
+            for network, (model, updates) in networks.items():
+                each, share = wait(settings_of(folder / form, folder, model, masking, updates))
                 print(f"| {name} | {rate:,.0f} | {network} | {each:,.0f} | {share:.1f} % |", flush=True)
 
 
