@@ -12,6 +12,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..errors import ClinbertError
+from ..models.joint_clipping import finish_together
 from ..models.tag_decoding import softmax
 from .extensions import register_extensions
 
@@ -94,6 +95,13 @@ class Head(TrainablePipe):
             self.finish_update(sgd)
         losses[self.name] += loss
         return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the weights of head and encoder, whose gradients are clipped together.
+
+        sgd (Optimizer): the optimizer; its `grad_clip` is the largest norm of all gradients.
+        """
+        finish_together(self.model, sgd)
 
     def cross_entropy(self, gold: Sequence[np.ndarray], scores: Sequence[Floats2d]) -> Tuple[float, List[Floats2d]]:
         """The mean cross-entropy over all rows of the batch that have gold, and its gradient.

@@ -1,17 +1,23 @@
 """Micro-batches of sequences, bounded in padded wordpieces, and where each row is found in them."""
 
 from dataclasses import dataclass
-from typing import Iterable, Optional, Sequence
+from typing import Iterable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from .windows import Window
 from .wordpieces import Wordpieces
 
-# A sequence shorter than this share of the longest one starts a micro-batch of its own kind, once the batch has enough
-# to do: padded wordpieces cost as much as real ones.
-PADDING_SHARE = 0.75
-ENOUGH_PIECES = 1024
+
+class Bounds(NamedTuple):
+    """What micro-batches may hold and cost, in padded wordpieces.
+
+    most (int): the largest number in one; a single longer sequence is one of its own.
+    overhead (int): what one costs beside those it holds.
+    """
+
+    most: int
+    overhead: int
 
 
 @dataclass
@@ -120,32 +126,47 @@ def pick_rows(starts: np.ndarray, window_of: np.ndarray, place_of: np.ndarray, o
     return np.stack([window_of[pieces], place_of[pieces], rows + offset, weights], axis=1)
 
 
-def group(lengths: np.ndarray, max_pieces: int) -> list[np.ndarray]:
-    """Group sequences by length: longest first, each group bounded in padded wordpieces and not too uneven."""
+def group(lengths: np.ndarray, bounds: Bounds) -> list[np.ndarray]:
+    """Group sequences so that padding and micro-batches together cost least.
+
+    The cheapest groups are runs of the sequences sorted by length; of all ways to cut them between different lengths,
+    dynamic programming from the shortest on finds the cheapest.
+
+    lengths (ndarray): of the sequences, in wordpieces.
+    bounds (Bounds): what a micro-batch may hold and costs.
+    RETURNS (List[ndarray]): the numbers of the sequences in each micro-batch, longest first.
+    """
     order = np.argsort(-lengths, kind="stable")
+    kinds, counts = np.unique(-lengths, return_counts=True)
+    ends = np.concatenate([[0], counts.cumsum()])
+    fitting = np.maximum(bounds.most // np.maximum(-kinds, 1), 1)
+    cheapest = np.zeros(len(ends), dtype=np.int64)
+    cut = np.zeros(len(kinds), dtype=np.int64)
+    for i in reversed(range(len(kinds))):
+        sizes = ends[i + 1 :] - ends[i]
+        costs = sizes * -kinds[i] + bounds.overhead * -(-sizes // fitting[i]) + cheapest[i + 1 :]
+        best = int(costs.argmin())
+        cheapest[i], cut[i] = costs[best], i + 1 + best
     groups: list[np.ndarray] = []
-    first = 0
-    for i in range(1, len(order) + 1):
-        longest = lengths[order[first]]
-        full = i == len(order) or (i - first + 1) * longest > max_pieces
-        if full or ((i - first) * longest >= ENOUGH_PIECES and lengths[order[i]] < PADDING_SHARE * longest):
-            groups.append(order[first:i])
-            first = i
+    i = 0
+    while i < len(kinds):
+        members = order[ends[i] : ends[cut[i]]]
+        groups += np.array_split(members, -(-len(members) // fitting[i]))
+        i = cut[i]
     return groups
 
 
-def lay_out(sequences: Sequences, picks: np.ndarray, pad_id: int, max_pieces: int) -> list[MicroBatch]:
+def lay_out(sequences: Sequences, picks: np.ndarray, pad_id: int, bounds: Bounds) -> list[MicroBatch]:
     """Pad groups of sequences and translate the picks into rows of their flattened outputs.
 
     sequences (Sequences): what goes through the encoder.
     picks (ndarray): which (sequence, place) goes to which row with which weight, shape (n_picks, 4).
     pad_id (int): the id of the padding.
-    max_pieces (int): the largest number of padded wordpieces in a micro-batch; a single longer sequence is one of its
-        own.
+    bounds (Bounds): what a micro-batch may hold and costs.
     RETURNS (List[MicroBatch]): the micro-batches.
     """
     lengths = np.array([len(ids) for ids in sequences.ids], dtype=np.int64)
-    groups = group(lengths, max_pieces)
+    groups = group(lengths, bounds)
     group_of = np.empty(len(sequences.ids), dtype=np.int64)
     slot_of = np.empty(len(sequences.ids), dtype=np.int64)
     for i, members in enumerate(groups):

@@ -127,7 +127,7 @@ class CodeRows:
         layout, codes = self.lay(shim, docs)
         lengths = layout.lengths(codes.starts)
         batches: List[MicroBatch] = []
-        for patients in group(lengths, shim.settings.max_batch_pieces):
+        for patients in group(lengths, shim.bounds(is_train)):
             inputs = layout.pad(codes.take(patients))
             ids, mask, visits = (inputs.pop(key) for key in ("input_ids", "attention_mask", "token_type_ids"))
             picks, rows = self.pick(layout, codes.starts, patients, lengths[patients], ids.shape[1])

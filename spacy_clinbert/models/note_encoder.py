@@ -103,5 +103,5 @@ class TokenLayout:
         sequences, picks = find_sequences(pieces, shim.pieces, self.pooling, unique=not is_train)
         if not is_train:
             recalled, sequences, picks = shim.repeats.leave_out(sequences, picks)
-        batches = lay_out(sequences, picks, shim.pieces.pad_id, shim.batch_pieces(is_train))
+        batches = lay_out(sequences, picks, shim.pieces.pad_id, shim.bounds(is_train))
         return [*recalled, *batches], [len(doc) for doc in docs]

@@ -80,7 +80,7 @@ class MentionLayout:
                 number = sequences.add(shim.pieces.frame(ids))
                 picks.append((number, place + len(shim.pieces.prefix), len(picks), 1.0))
         table = np.array(picks, dtype=float).reshape(-1, 4)
-        batches = lay_out(sequences, table, shim.pieces.pad_id, shim.batch_pieces(is_train))
+        batches = lay_out(sequences, table, shim.pieces.pad_id, shim.bounds(is_train))
         return batches, [len(doc.ents) for doc in docs]
 
     def mark(self, shim: TransformerShim, doc: Doc) -> List[Tuple[List[int], int]]:

@@ -95,7 +95,7 @@ class PairLayout:
             n_first, n_second = shortened(len(first), len(second), limit)
             ids, types = form.frame(first[:n_first], second[:n_second])
             numbers.append(sequences.add(ids, types if typed else ()))
-        batches = lay_out(sequences, first_places(numbers), shim.pieces.pad_id, shim.batch_pieces(is_train))
+        batches = lay_out(sequences, first_places(numbers), shim.pieces.pad_id, shim.bounds(is_train))
         return batches, [1] * len(docs)
 
     def limit(self, shim: TransformerShim) -> int:

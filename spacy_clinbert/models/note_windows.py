@@ -141,7 +141,7 @@ class WindowLayout:
             numbers += [sequences.add(shim.pieces.frame(pieces.ids[w.start : w.end].tolist())) for w in kept]
             sizes.append(len(kept))
         picks = first_places(numbers)
-        return lay_out(sequences, picks, shim.pieces.pad_id, shim.batch_pieces(is_train)), sizes
+        return lay_out(sequences, picks, shim.pieces.pad_id, shim.bounds(is_train)), sizes
 
     def cut(self, shim: TransformerShim, doc: Doc) -> DocPieces:
         """All wordpieces of a Doc and all windows over them."""

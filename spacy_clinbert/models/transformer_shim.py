@@ -13,13 +13,17 @@ from thinc.shims.shim import Shim
 from thinc.types import Floats2d, FloatsXd
 
 from ..errors import ClinbertError
-from .batches import MicroBatch, gather
+from .batches import Bounds, MicroBatch, gather
 from .checkpoints import freeze, from_files, max_positions, parts_from_files, read_checkpoint, set_dropout, to_files
 from .fused_adam import Key, fused_step, is_adamw
 from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, compile_encoder, read_graph
 from .repeats import Repeats
 from .run_settings import RunSettings
 from .wordpieces import Wordpieces
+
+# What a micro-batch costs beside its padded wordpieces, in such pieces: reading the weights, and starting each
+# operation, which a GPU waits for.
+OVERHEAD, GPU_OVERHEAD = 64, 1024
 
 
 class Layout(Protocol):
@@ -45,6 +49,8 @@ class TransformerShim(PyTorchShim):
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
         self.repeats = Repeats(settings.cache_mb * 2**20)
+        # Whether this update's gradients are in their own scale again.
+        self._unscaled = False
         self._process = os.getpid()
         self._compiled: Optional[OpenVinoEncoder] = None
         self._config: Any = None
@@ -93,10 +99,12 @@ class TransformerShim(PyTorchShim):
         """The length of sequence, special pieces included, that the encoder was trained at."""
         return int(self.cfg["trained_length"])
 
-    def batch_pieces(self, is_train: bool) -> int:
-        """The largest number of padded wordpieces in a micro-batch."""
-        bound = self.settings.max_batch_pieces
-        return bound if is_train or self.settings.engine == "torch" else min(bound, BEST_PIECES)
+    def bounds(self, is_train: bool) -> Bounds:
+        """What a micro-batch may hold and costs."""
+        most = self.settings.max_batch_pieces
+        compiled = self.settings.engine != "torch" and not is_train
+        overhead = OVERHEAD if self.device.type == "cpu" else GPU_OVERHEAD
+        return Bounds(min(most, BEST_PIECES) if compiled else most, overhead)
 
     def load(self, name: str) -> None:
         """Read an encoder by catalogue alias, hub id or folder."""
@@ -209,14 +217,24 @@ class TransformerShim(PyTorchShim):
         optimizer (Optimizer): Thinc's; its key is (shim id, parameter name).
         """
         self._forget()
-        parameters = {(self.id, name): p for name, p in self._model.named_parameters() if p.grad is not None}
-        overflow = self._grad_scaler.unscale([p.grad for p in parameters.values()])
-        if not overflow:
+        weights = self.ready_weights()
+        if weights:
             step = fused_step if is_adamw(optimizer) else self._thinc_step
-            step(optimizer, parameters)
-        for parameter in parameters.values():
-            parameter.grad = None
+            step(optimizer, weights)
+        self._model.zero_grad(set_to_none=True)
         self._grad_scaler.update()
+        self._unscaled = False
+
+    def ready_weights(self) -> dict[Key, Any]:
+        """The weights with gradients, these in their own scale; none where one overflowed, since no step follows then.
+
+        RETURNS (Dict[Key, Parameter]): the weights by the optimizer's keys.
+        """
+        weights = {(self.id, name): p for name, p in self._model.named_parameters() if p.grad is not None}
+        if not self._unscaled:
+            self._grad_scaler.unscale([weight.grad for weight in weights.values()])
+            self._unscaled = True
+        return {} if self._grad_scaler.found_inf else weights
 
     def _thinc_step(self, optimizer: Optimizer, parameters: Mapping[Key, Any]) -> None:
         ops = get_current_ops()

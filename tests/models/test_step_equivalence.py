@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -18,7 +19,7 @@ WORDS = (
     "the patient was admitted with chest pain denies fever nausea history of hypertension aspirin metformin given"
 ).split()
 LABELS = ["problem", "treatment"]
-STEPS, BATCH, RATE = 50, 8, 1e-3
+STEPS, BATCH, RATE, DECAY = 50, 8, 1e-3, 0.1
 
 
 def make_data(vocab: Vocab) -> list[Doc]:
@@ -34,7 +35,8 @@ def make_data(vocab: Vocab) -> list[Doc]:
     return docs
 
 
-def test_fifty_steps_are_those_of_a_plain_loop(tiny_bert):
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_fifty_steps_are_those_of_a_plain_loop(tiny_bert, clip):
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
     vocab = Vocab()
@@ -51,8 +53,8 @@ def test_fifty_steps_are_those_of_a_plain_loop(tiny_bert):
     head.set_param("W", plain.classifier.weight.detach().numpy().copy())
     head.set_param("b", plain.classifier.bias.detach().numpy().copy())
 
-    ours = Adam(RATE, L2=0.0, grad_clip=0.0, use_averages=False)
-    theirs = torch.optim.Adam(plain.parameters(), lr=RATE)
+    ours = Adam(RATE, L2=DECAY, grad_clip=clip or 0.0, use_averages=False, L2_is_weight_decay=True)
+    theirs = torch.optim.AdamW(plain.parameters(), lr=RATE, weight_decay=DECAY)
     differences = []
     for step in range(STEPS):
         batch = random.Random(step).sample(docs, BATCH)
@@ -70,6 +72,8 @@ def test_fifty_steps_are_those_of_a_plain_loop(tiny_bert):
         theirs.zero_grad()
         plain_loss = plain(**inputs, labels=labels).loss
         plain_loss.backward()
+        if clip:
+            assert torch.nn.utils.clip_grad_norm_(plain.parameters(), clip) > 2 * clip
         theirs.step()
         differences.append(abs(loss - plain_loss.item()))
     assert max(differences) < 1e-3
