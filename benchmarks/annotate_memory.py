@@ -1,5 +1,7 @@
 """Memory of annotating many notes as a stream: the resident set of the process after so many, and its peak.
 
+In brackets what is left once the C library has given back what is free, which it keeps in pieces otherwise (glibc).
+
 `annotate_batches`, which `clinbert annotate` and every engine call, over MTSamples again and again, each note with a
 line of words that no other has, as real notes go on bringing new names and numbers. Rules, NoteEncoder with MiniLM and
 clinbert_ner with random weights, compiled for OpenVINO in bf16; `nlp.pipe` over the same notes beside it, which keeps
@@ -9,6 +11,7 @@ Run: python benchmarks/annotate_memory.py [--notes 10000] [--smoke]
 """
 
 import argparse
+import ctypes
 import multiprocessing
 import resource
 import tempfile
@@ -44,11 +47,20 @@ def piped(model: str, notes: Iterable[Note]) -> Iterator[Any]:
     yield from load_pipeline(model).pipe((note.text for note in notes), batch_size=64)
 
 
-def follow(run: Callable[[str, Iterable[Note]], Iterator[Any]], model: str, count: int) -> list[float]:
-    """The resident set at each mark, then the peak, in MB."""
-    marks, process = {max(1, int(part * count)) for part in MARKS}, psutil.Process()
-    seen = [process.memory_info().rss / 2**20 for done, _ in enumerate(run(model, endless(count)), 1) if done in marks]
-    return [*seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+def follow(run: Callable[[str, Iterable[Note]], Iterator[Any]], model: str, count: int) -> list[str]:
+    """The resident set at each mark, before and after free memory is given back, then the peak, in MB."""
+    marks, libc = {max(1, int(part * count)) for part in MARKS}, ctypes.CDLL("libc.so.6")
+    seen = []
+    for done, _ in enumerate(run(model, endless(count)), 1):
+        if done in marks:
+            kept = resident()
+            libc.malloc_trim(0)
+            seen.append(f"{kept:,.0f} ({resident():,.0f})")
+    return [*seen, f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f}"]
+
+
+def resident() -> float:
+    return psutil.Process().memory_info().rss / 2**20
 
 
 def main() -> None:
@@ -68,7 +80,7 @@ def main() -> None:
         for name, run in {"`annotate_batches`": annotated, "`nlp.pipe`": piped}.items():
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 found = pool.apply(partial(follow, run, model, count))
-            print(f"| {name} | {' | '.join(f'{value:,.0f}' for value in found)} |", flush=True)
+            print(f"| {name} | {' | '.join(found)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,8 @@ from typing import Sequence
 import numpy as np
 import spacy
 from annotate_speed import ENGINES, add_rules, compile_for, entities, make_ours, read_notes, write_encoder
-from ner_ncbi import BATCH, CLIP, DECAY, RATE, WARMUP, batches, gold_docs, minilm, ours, read
-from spacy.language import Language
+from ner_ncbi import fit, gold_docs, minilm, ours, read
 from spacy.tokens import Doc
-from spacy.training import Example
-from spacy.util import fix_random_seed
-from thinc.api import Adam, warmup_linear
 
 RESAMPLES = 2000
 LOAD = """
@@ -56,26 +52,6 @@ def report_start(encoder: str, folder: Path, rounds: int) -> None:
         print(f"| {path.name} | {loaded:.1f} | {first:.1f} | {size:.0f} |")
 
 
-def train(epochs: int, limit: int) -> Language:
-    """MiniLM and clinbert_ner trained on NCBI-disease, as benchmarks/ner_ncbi.py does."""
-    fix_random_seed(0)
-    config = ours(minilm())
-    nlp = spacy.util.load_model_from_config(
-        {"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True
-    )
-    docs = gold_docs(nlp.vocab, read("train", limit))
-    examples = [Example(Doc(nlp.vocab, words=[token.text for token in doc]), doc) for doc in docs]
-    nlp.initialize(lambda: examples[:200])
-    steps = epochs * -(-len(docs) // BATCH)
-    schedule = warmup_linear(RATE, int(WARMUP * steps), steps)
-    optimizer = Adam(schedule, L2=DECAY, grad_clip=CLIP, use_averages=False, L2_is_weight_decay=True)
-    for epoch in range(epochs):
-        for batch in batches(len(docs), epoch):
-            nlp.update([examples[i] for i in batch], sgd=optimizer, drop=0.1)
-            optimizer.step_schedules()
-    return nlp
-
-
 def f1(counts: np.ndarray) -> np.ndarray:
     """F1 of (hits, predicted, gold)."""
     return 2 * counts[..., 0] / np.maximum(counts[..., 1] + counts[..., 2], 1)
@@ -83,7 +59,7 @@ def f1(counts: np.ndarray) -> np.ndarray:
 
 def report_quality(texts: Sequence[str], folder: Path, epochs: int, limit: int) -> None:
     """Print what the engines change in entities and F1."""
-    trained = train(epochs, limit)
+    trained, _ = fit(ours(minilm()), read("train", limit), epochs)
     trained.to_disk(folder / "ncbi")
     tests = gold_docs(trained.vocab, read("test", limit))
     truth = entities(tests)

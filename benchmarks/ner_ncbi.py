@@ -12,11 +12,12 @@ import os
 import random
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
 import numpy as np
 import spacy
 import torch
+from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example, iob_to_biluo
 from spacy.util import fix_random_seed
@@ -26,7 +27,8 @@ from tqdm import tqdm
 from spacy_clinbert.evaluation.seqeval import score_entities
 from spacy_clinbert.models.tag_decoding import decode, find_mentions, softmax, tag_names
 
-RATE, BATCH, WARMUP, DECAY, CLIP = 1e-4, 32, 0.1, 0.01, 1.0
+# The dropout is that of MiniLM's configuration, too.
+RATE, BATCH, WARMUP, DECAY, CLIP, DROP = 1e-4, 32, 0.1, 0.01, 1.0, 0.1
 SHARED = Path(os.environ.get("CLINBERT_SHARED", "../shared"))
 Sentence = tuple[list[str], list[str]]
 LABELS = ["Disease"]
@@ -66,16 +68,24 @@ def gold_docs(vocab: spacy.vocab.Vocab, sentences: list[Sentence]) -> list[Doc]:
     return docs
 
 
-def train_spacy(
-    config: dict, train: list[Sentence], test: list[Sentence], epochs: int, rate: float = RATE, seed: int = 0
-) -> tuple[list[float], float]:
-    """Train a spaCy pipeline and score it: seconds of each epoch, strict F1."""
+def fit(
+    config: dict,
+    train: list[Sentence],
+    epochs: int,
+    rate: float = RATE,
+    seed: int = 0,
+    drop: float = DROP,
+    head: Optional[np.ndarray] = None,
+) -> tuple[Language, list[float]]:
+    """Train a spaCy pipeline, from this head of ours if one is given: the pipeline, seconds of each epoch."""
     fix_random_seed(seed)
     nlp = spacy.util.load_model_from_config(
         {"nlp": {"lang": "en", "pipeline": list(config)}, "components": config}, auto_fill=True
     )
-    docs, tests = gold_docs(nlp.vocab, train), gold_docs(nlp.vocab, test)
+    docs = gold_docs(nlp.vocab, train)
     nlp.initialize(lambda: [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs[:200]])
+    if head is not None:
+        nlp.get_pipe("clinbert_ner").model.get_ref("output_layer").set_param("W", head.copy())
     steps = epochs * -(-len(docs) // BATCH)
     schedule = warmup_linear(rate, int(WARMUP * steps), steps)
     optimizer = Adam(schedule, L2=DECAY, grad_clip=CLIP, use_averages=False, L2_is_weight_decay=True)
@@ -84,11 +94,25 @@ def train_spacy(
         start = time.perf_counter()
         for batch in batches(len(docs), epoch):
             examples = [Example(Doc(nlp.vocab, words=[t.text for t in docs[i]]), docs[i]) for i in batch]
-            nlp.update(examples, sgd=optimizer, drop=0.1)
+            nlp.update(examples, sgd=optimizer, drop=drop)
             optimizer.step_schedules()
         seconds.append(time.perf_counter() - start)
+    return nlp, seconds
+
+
+def score(nlp: Language, test: list[Sentence]) -> float:
+    """Strict F1 of a pipeline."""
+    tests = gold_docs(nlp.vocab, test)
     predicted = nlp.pipe((Doc(nlp.vocab, words=[t.text for t in doc]) for doc in tests), batch_size=BATCH)
-    return seconds, score_entities([Example(p, g) for p, g in zip(predicted, tests)])["ents_f"]
+    return score_entities([Example(p, g) for p, g in zip(predicted, tests)])["ents_f"]
+
+
+def train_spacy(
+    config: dict, train: list[Sentence], test: list[Sentence], epochs: int, rate: float = RATE, seed: int = 0
+) -> tuple[list[float], float]:
+    """Train a spaCy pipeline and score it: seconds of each epoch, strict F1."""
+    nlp, seconds = fit(config, train, epochs, rate, seed)
+    return seconds, score(nlp, test)
 
 
 def train_ours(train: list[Sentence], test: list[Sentence], epochs: int, seed: int = 0) -> tuple[list[float], float]:
@@ -96,9 +120,9 @@ def train_ours(train: list[Sentence], test: list[Sentence], epochs: int, seed: i
     return train_spacy(ours(minilm()), train, test, epochs, seed=seed)
 
 
-def ours(encoder: str) -> dict:
+def ours(encoder: str, dropout: Optional[float] = None) -> dict:
     """The components of a pipeline with `clinbert_ner` on an encoder."""
-    tok2vec = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": encoder}
+    tok2vec = {"@architectures": "spacy_clinbert.NoteEncoder.v1", "name": encoder, "dropout": dropout}
     model = {"@architectures": "spacy_clinbert.TokenClassifier.v1", "tok2vec": tok2vec}
     return {"clinbert_ner": {"factory": "clinbert_ner", "model": model}}
 
@@ -132,14 +156,24 @@ def train_spacy_transformers(
     return train_spacy(config, train, test, epochs, seed=seed)
 
 
-def train_plain(train: list[Sentence], test: list[Sentence], epochs: int, seed: int = 0) -> tuple[list[float], float]:
+def train_plain(
+    train: list[Sentence],
+    test: list[Sentence],
+    epochs: int,
+    seed: int = 0,
+    drop: float = DROP,
+    head: Optional[np.ndarray] = None,
+) -> tuple[list[float], float]:
     """`AutoModelForTokenClassification` with AdamW, padded to the longest sentence of an unsorted batch."""
     from transformers import AutoModelForTokenClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
     fix_random_seed(seed)
     names = tag_names(LABELS)
     tokenizer = AutoTokenizer.from_pretrained(minilm())
-    model = AutoModelForTokenClassification.from_pretrained(minilm(), num_labels=len(names))
+    dropouts = {"hidden_dropout_prob": drop, "attention_probs_dropout_prob": drop}
+    model = AutoModelForTokenClassification.from_pretrained(minilm(), num_labels=len(names), **dropouts)
+    if head is not None:
+        model.classifier.weight.data = torch.from_numpy(head.copy())
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
     steps = epochs * -(-len(train) // BATCH)
     schedule = get_linear_schedule_with_warmup(optimizer, int(WARMUP * steps), steps)

@@ -19,9 +19,10 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 # It keeps kernels for each shape of input that it has seen, 5,000 unless told, at about 1 MB each; windows come in
 # thousands of shapes.
 KEPT_SHAPES = "64"
-# Padded wordpieces in a micro-batch: more no longer fit the cache, which costs it a quarter of its speed (measured with
-# BERT-base on two cores: 354 words/s in fp32 against 269 at 4,096, 1,404 in bf16 against 995).
-BEST_PIECES = 512
+# Padded wordpieces in a micro-batch. BERT-base in bf16 on two quiet cores: 4,200 wordpieces a second with 512, 4,900
+# with 1,024, 5,100 with 2,048, 5,300 with 4,096; in fp32 1,400 with each. Beside other work, which takes its share of
+# the cache, 4,096 were the slowest.
+BEST_PIECES = 2048
 # By how much of their norm rows in fp32 may be off.
 MOST_OFF = 1e-3
 # What forked workers got from their parents, and must not free.
