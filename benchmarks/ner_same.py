@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    train, test = read("train", arguments.sentences), read("test", 0)
+    train, test = (read(split, arguments.sentences) for split in ("train", "test"))
     print(f"{len(train)} training and {len(test)} test sentences, {arguments.epochs} epochs, no dropout\n")
     print("| head | strict F1 of spacy-clinbert | of the plain loop | difference |")
     print("| --- | --- | --- | --- |")

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"scripts to run: {', '.join(names)}")
     chosen = parser.parse_args().names or [name for name in names if not name.startswith("gpu_")]
     if unknown := set(chosen) - set(names):
-        parser.error(f"{PAGE.name} has no place for {', '.join(sorted(unknown))}")
+        parser.error(f"{PAGE.name} has no place for {', '.join(sorted(unknown))}: give some of {', '.join(names)}")
     for name in chosen:
         printed = f"{run(name)}\n\n{date.today()}: {machine()}.\n"
         page = PAGE.read_text(encoding="utf-8")
