@@ -16,7 +16,7 @@ TINY = {
     "ehr_prepare_speed": "--patients 300 --many 600 --rounds 1",
     "export_speed": "--notes 20 --rounds 1",
     "mednli_speed": "--pairs 64 --rounds 1",
-    "ner_same": "--epochs 1 --sentences 32 --seeds 1",
+    "ner_same": "--epochs 1 --sentences 32 --seeds 1 --draws 2",
     "pretrain_input": "--smoke",
     "repeats_speed": "--smoke",
     "scale": "--smoke",
