@@ -12,7 +12,7 @@ import os
 import random
 import time
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import spacy
@@ -156,6 +156,25 @@ def train_spacy_transformers(
     return train_spacy(config, train, test, epochs, seed=seed)
 
 
+def encode(tokenizer: Any, sentences: list[Sentence]) -> tuple[dict, list[list[int]]]:
+    """What the plain model takes, padded to the longest sentence, and where the words of each begin in it."""
+    batch = tokenizer([words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt")
+    firsts = []
+    for i in range(len(sentences)):
+        ids = batch.word_ids(i)
+        firsts.append([p for p, word in enumerate(ids) if word is not None and word != ids[p - 1]])
+    return dict(batch), firsts
+
+
+def gold_labels(inputs: dict, firsts: list[list[int]], sentences: list[Sentence]) -> torch.Tensor:
+    """The tags' numbers where words begin, and -100 elsewhere."""
+    names = tag_names(LABELS)
+    labels = torch.full(inputs["input_ids"].shape, -100)
+    for row, (places, (_, tags)) in enumerate(zip(firsts, sentences)):
+        labels[row, places] = torch.tensor([names.index(tag) for tag in tags])
+    return labels
+
+
 def train_plain(
     train: list[Sentence],
     test: list[Sentence],
@@ -178,27 +197,14 @@ def train_plain(
     steps = epochs * -(-len(train) // BATCH)
     schedule = get_linear_schedule_with_warmup(optimizer, int(WARMUP * steps), steps)
 
-    def encode(sentences: list[Sentence]) -> tuple[dict, list[list[int]]]:
-        batch = tokenizer(
-            [words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt"
-        )
-        firsts = []
-        for i in range(len(sentences)):
-            ids = batch.word_ids(i)
-            firsts.append([p for p, word in enumerate(ids) if word is not None and word != ids[p - 1]])
-        return dict(batch), firsts
-
     seconds = []
     model.train()
     for epoch in range(epochs):
         start = time.perf_counter()
         for batch in batches(len(train), epoch):
             sentences = [train[i] for i in batch]
-            inputs, firsts = encode(sentences)
-            labels = torch.full(inputs["input_ids"].shape, -100)
-            for row, (places, (_, tags)) in enumerate(zip(firsts, sentences)):
-                labels[row, places] = torch.tensor([names.index(tag) for tag in tags])
-            model(**inputs, labels=labels).loss.backward()
+            inputs, firsts = encode(tokenizer, sentences)
+            model(**inputs, labels=gold_labels(inputs, firsts, sentences)).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
             optimizer.step()
             schedule.step()
@@ -209,7 +215,7 @@ def train_plain(
     examples = []
     for first in range(0, len(test), BATCH):
         sentences = test[first : first + BATCH]
-        inputs, firsts = encode(sentences)
+        inputs, firsts = encode(tokenizer, sentences)
         with torch.no_grad():
             logits = model(**inputs).logits.numpy()
         for gold, places, rows in zip(gold_docs(vocab, sentences), firsts, logits):

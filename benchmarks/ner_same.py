@@ -13,7 +13,21 @@ from typing import Any, Callable
 
 import numpy as np
 import torch
-from ner_ncbi import BATCH, DROP, LABELS, Sentence, fit, gold_docs, minilm, ours, read, score, train_plain
+from ner_ncbi import (
+    BATCH,
+    DROP,
+    LABELS,
+    Sentence,
+    encode,
+    fit,
+    gold_docs,
+    gold_labels,
+    minilm,
+    ours,
+    read,
+    score,
+    train_plain,
+)
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -25,8 +39,6 @@ from spacy_clinbert.models.tag_decoding import tag_names
 from spacy_clinbert.models.token_classifier import BERT_DEVIATION
 
 WIDTH = 384
-
-
 Draw = Callable[[], tuple[float, np.ndarray]]
 
 
@@ -57,18 +69,13 @@ def draw_plain(nlp: Language, batch: list[Sentence]) -> Draw:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
 
     model = nlp.get_pipe("clinbert_ner").model
-    output, names = model.get_ref("output_layer"), tag_names(LABELS)
-    plain = AutoModelForTokenClassification.from_pretrained(minilm(), num_labels=len(names)).train()
+    output = model.get_ref("output_layer")
+    plain = AutoModelForTokenClassification.from_pretrained(minilm(), num_labels=len(output.get_param("b"))).train()
     plain.base_model.load_state_dict(find_shim(model.get_ref("tok2vec"))._model.state_dict())
     plain.classifier.weight.data = torch.from_numpy(output.get_param("W").copy())
     plain.classifier.bias.data = torch.from_numpy(output.get_param("b").copy())
-    words = [words for words, _ in batch]
-    inputs = AutoTokenizer.from_pretrained(minilm())(words, is_split_into_words=True, padding=True, return_tensors="pt")
-    labels = torch.full(inputs["input_ids"].shape, -100)
-    for row, (_, tags) in enumerate(batch):
-        ids = inputs.word_ids(row)
-        firsts = [place for place, word in enumerate(ids) if word is not None and word != ids[place - 1]]
-        labels[row, firsts] = torch.tensor([names.index(tag) for tag in tags])
+    inputs, firsts = encode(AutoTokenizer.from_pretrained(minilm()), batch)
+    labels = gold_labels(inputs, firsts, batch)
 
     def draw() -> tuple[float, np.ndarray]:
         loss = plain(**inputs, labels=labels).loss
