@@ -19,7 +19,21 @@ from gpu_rounds import (
     timed,
     times,
 )
-from ner_ncbi import BATCH, CLIP, DECAY, LABELS, RATE, WARMUP, Sentence, batches, gold_docs, ours, read
+from ner_ncbi import (
+    BATCH,
+    CLIP,
+    DECAY,
+    LABELS,
+    RATE,
+    WARMUP,
+    Sentence,
+    batches,
+    encode,
+    gold_docs,
+    gold_labels,
+    ours,
+    read,
+)
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed, load_model_from_config
@@ -77,24 +91,12 @@ def with_plain_loop(encoder: str, train: Sequence[Sentence], steps: int) -> Syst
     schedule = get_linear_schedule_with_warmup(optimizer, int(WARMUP * steps), steps)
     epochs = count()
 
-    def encode(sentences: Sequence[Sentence]) -> tuple[Any, list[list[int]]]:
-        inputs = tokenizer(
-            [words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt"
-        )
-        firsts = []
-        for i in range(len(sentences)):
-            words = inputs.word_ids(i)
-            firsts.append([p for p, word in enumerate(words) if word is not None and word != words[p - 1]])
-        return inputs, firsts
-
     def epoch() -> None:
         model.train()
         for batch in batches(len(train), next(epochs)):
             sentences = [train[i] for i in batch]
-            inputs, firsts = encode(sentences)
-            labels = torch.full(inputs["input_ids"].shape, -100)
-            for row, (places, (_, tags)) in enumerate(zip(firsts, sentences)):
-                labels[row, places] = torch.tensor([names.index(tag) for tag in tags])
+            inputs, firsts = encode(tokenizer, sentences)
+            labels = gold_labels(inputs, firsts, sentences)
             with torch.autocast(DEVICE, torch.bfloat16):
                 loss = model(**inputs.to(DEVICE), labels=labels.to(DEVICE)).loss
             loss.backward()
@@ -108,7 +110,7 @@ def with_plain_loop(encoder: str, train: Sequence[Sentence], steps: int) -> Syst
         model.eval()
         examples = []
         for gold, sentence in zip(gold_docs(spacy.blank("en").vocab, list(test)), test):
-            inputs, firsts = encode([sentence])
+            inputs, firsts = encode(tokenizer, [sentence])
             probabilities = softmax(model(**inputs.to(DEVICE)).logits[0, firsts[0]].cpu().numpy())
             predicted = untagged(gold)
             mentions = find_mentions(decode(probabilities, "viterbi"), probabilities)

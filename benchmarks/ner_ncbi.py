@@ -156,17 +156,17 @@ def train_spacy_transformers(
     return train_spacy(config, train, test, epochs, seed=seed)
 
 
-def encode(tokenizer: Any, sentences: list[Sentence]) -> tuple[dict, list[list[int]]]:
+def encode(tokenizer: Any, sentences: list[Sentence]) -> tuple[Any, list[list[int]]]:
     """What the plain model takes, padded to the longest sentence, and where the words of each begin in it."""
     batch = tokenizer([words for words, _ in sentences], is_split_into_words=True, padding=True, return_tensors="pt")
     firsts = []
     for i in range(len(sentences)):
         ids = batch.word_ids(i)
         firsts.append([p for p, word in enumerate(ids) if word is not None and word != ids[p - 1]])
-    return dict(batch), firsts
+    return batch, firsts
 
 
-def gold_labels(inputs: dict, firsts: list[list[int]], sentences: list[Sentence]) -> torch.Tensor:
+def gold_labels(inputs: Any, firsts: list[list[int]], sentences: list[Sentence]) -> torch.Tensor:
     """The tags' numbers where words begin, and -100 elsewhere."""
     names = tag_names(LABELS)
     labels = torch.full(inputs["input_ids"].shape, -100)
