@@ -22,7 +22,8 @@ from .run_settings import RunSettings
 from .wordpieces import Wordpieces
 
 # What a micro-batch costs beside its padded wordpieces, in such pieces: reading the weights, and starting each
-# operation, which a GPU waits for.
+# operation, which a GPU waits for. Training steps of MiniLM on two cores took the same time with 32 to 128, within 3 %,
+# and half as long again with 1,024; on a GPU nothing was measured.
 OVERHEAD, GPU_OVERHEAD = 64, 1024
 
 

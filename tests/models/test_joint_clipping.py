@@ -5,8 +5,9 @@ import pytest
 import torch
 from head_cases import HEADS, build, examples_of
 from spacy.language import Language
-from thinc.api import Optimizer, PyTorchGradScaler
+from thinc.api import Linear, Optimizer, PyTorchGradScaler, PyTorchWrapper, chain
 
+from spacy_clinbert.models.joint_clipping import finish_together
 from spacy_clinbert.models.passes import find_shim
 
 CASES = [(head, encoder) for head in HEADS for encoder in HEADS[head].encoders]
@@ -50,6 +51,23 @@ def test_one_norm_of_all_gradients_is_the_bound(tiny_bert, head, encoder):
         np.testing.assert_allclose(
             moved(head, encoder, tiny_bert, plain(bound)), expected, rtol=1e-4, atol=1e-6 * RATE * norm
         )
+
+
+def test_torch_layers_of_thinc_count_too():
+    """As the recurrent heads on coded visits have them."""
+    layer = torch.nn.Linear(4, 3)
+    model = chain(PyTorchWrapper(layer), Linear(2, 3)).initialize()
+    own = model.layers[1]
+    before = [p.detach().clone().numpy() for p in layer.parameters()]
+    before += [own.get_param(name).copy() for name in ("W", "b")]
+    _, backprop = model.begin_update(np.ones((5, 4), dtype="float32"))
+    backprop(np.full((5, 2), 3.0, dtype="float32"))
+    found = [p.grad.clone().numpy() for p in layer.parameters()] + [own.get_grad(name).copy() for name in ("W", "b")]
+    norm = np.sqrt(sum((part**2).sum() for part in found))
+    finish_together(model, plain(0.5))
+    after = [p.detach().numpy() for p in layer.parameters()] + [own.get_param(name) for name in ("W", "b")]
+    for old, gradient, new in zip(before, found, after):
+        np.testing.assert_allclose(new, old - RATE * gradient * 0.5 / norm, rtol=1e-4, atol=1e-6)
 
 
 def test_the_optimizer_keeps_its_bound(tiny_bert):
