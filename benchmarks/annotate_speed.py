@@ -123,12 +123,13 @@ def bare(nlp: Language, texts: Sequence[str]) -> Callable[[], None]:
     shim, laid = micro_batches(nlp, texts)
 
     def run() -> None:
-        for batch in laid:
-            if shim.trainable:
+        if shim.trainable:
+            for batch in laid:
                 with torch.inference_mode():
                     shim._model.eval()(torch.from_numpy(batch.ids), torch.from_numpy(batch.mask))
-            else:
-                shim._engine()(batch.ids, batch.mask, batch.types)
+        else:
+            for _ in shim._engine().stream((batch.ids, batch.mask, batch.types) for batch in laid):
+                pass
 
     return run
 

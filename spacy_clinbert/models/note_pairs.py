@@ -10,7 +10,7 @@ from thinc.types import Floats2d
 
 from ..errors import ClinbertError
 from .batches import MicroBatch, Sequences, first_places, lay_out
-from .openvino_engine import has_types
+from .openvino_graph import has_types
 from .passes import check_range, find_length, find_shim, make_encoder, require_cls
 from .run_settings import RunSettings
 from .transformer_shim import TransformerShim

@@ -96,18 +96,22 @@ class Repeats:
             recalled = [Recalled(none, none, none.ravel(), goals, weights, values=np.concatenate(values))]
         return recalled, others, np.concatenate(left)
 
-    def through(self, batches: Sequence[MicroBatch], run: Callable[[MicroBatch], np.ndarray]) -> Iterator[np.ndarray]:
+    def through(
+        self, batches: Sequence[MicroBatch], run: Callable[[Sequence[MicroBatch]], Iterator[np.ndarray]]
+    ) -> Iterator[np.ndarray]:
         """Run micro-batches but for what is known, and keep what comes out.
 
         batches (Sequence[MicroBatch]): the micro-batches.
-        run (Callable[[MicroBatch], ndarray]): gives the outputs picked, weights applied: shape (n_picks, width).
+        run (Callable[[Sequence[MicroBatch]], Iterator[ndarray]]): gives the outputs picked of each, weights applied:
+            shape (n_picks, width).
         YIELDS (ndarray): the same for each micro-batch.
         """
+        outputs = run([batch for batch in batches if not isinstance(batch, Recalled)])
         for batch in batches:
             if isinstance(batch, Recalled):
                 yield batch.values
             else:
-                values = run(batch)
+                values = next(outputs)
                 if self.max_bytes:
                     self._keep(batch, values)
                 yield values

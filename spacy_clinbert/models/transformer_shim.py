@@ -6,6 +6,7 @@ import warnings
 from contextlib import contextmanager, nullcontext
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, Union, cast
 
+import numpy as np
 import srsly
 from spacy.tokens import Doc
 from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
@@ -16,7 +17,8 @@ from ..errors import ClinbertError
 from .batches import Bounds, MicroBatch, gather
 from .checkpoints import freeze, from_files, max_positions, parts_from_files, read_checkpoint, set_dropout, to_files
 from .fused_adam import Key, fused_step, is_adamw
-from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, compile_encoder, read_graph
+from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, read_graph
+from .openvino_graph import compile_encoder
 from .repeats import Repeats
 from .run_settings import RunSettings
 from .wordpieces import Wordpieces
@@ -103,9 +105,12 @@ class TransformerShim(PyTorchShim):
     def bounds(self, is_train: bool) -> Bounds:
         """What a micro-batch may hold and costs."""
         most = self.settings.max_batch_pieces
-        compiled = self.settings.engine != "torch" and not is_train
         overhead = OVERHEAD if self.device.type == "cpu" else GPU_OVERHEAD
-        return Bounds(min(most, BEST_PIECES) if compiled else most, overhead)
+        return Bounds(min(most, BEST_PIECES) if self._compiles(is_train) else most, overhead)
+
+    def _compiles(self, is_train: bool) -> bool:
+        """Whether another engine than torch computes."""
+        return self.settings.engine != "torch" and not is_train
 
     def load(self, name: str) -> None:
         """Read an encoder by catalogue alias, hub id or folder."""
@@ -132,9 +137,9 @@ class TransformerShim(PyTorchShim):
         # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
         recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
         with torch.set_grad_enabled(is_train):
-            if not is_train and self.device.type == "cpu":
-                parts = self.repeats.through(batches, lambda batch: self._run(batch, False, False)[1].numpy())
-                rows = torch.from_numpy(gather(batches, parts, n_rows, self.width))
+            if self._compiles(is_train) or (not is_train and self.device.type == "cpu"):
+                parts = self.repeats.through(batches, self._predict)
+                rows = torch.from_numpy(gather(batches, parts, n_rows, self.width)).to(self.device)
             else:
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
@@ -148,8 +153,22 @@ class TransformerShim(PyTorchShim):
 
         return cast(Floats2d, torch2xp(rows, ops=get_current_ops())), backprop
 
+    def _predict(self, batches: Sequence[MicroBatch]) -> Iterator[np.ndarray]:
+        """The rows of each micro-batch, on the CPU."""
+        if self._compiles(False):
+            outputs = self._engine().stream((batch.ids, batch.mask, batch.types) for batch in batches)
+            for batch, output in zip(batches, outputs):
+                yield self._pick(output, batch, batch.picks) * batch.weights[:, None]
+        else:
+            for batch in batches:
+                yield self._run(batch, False, False)[1].numpy()
+
+    def _pick(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
+        """The rows that are used; a pooler gives one for each sequence, that of its first place."""
+        return output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
+
     def _run(self, batch: MicroBatch, is_train: bool, recompute: bool) -> tuple[Any, Any]:
-        """One micro-batch: the places of its rows among all, and the rows."""
+        """One micro-batch in torch: the places of its rows among all, and the rows."""
         import torch
         from torch.utils.checkpoint import checkpoint
 
@@ -159,22 +178,15 @@ class TransformerShim(PyTorchShim):
         ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
         types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
 
-        def pick(output: Any) -> Any:
-            # A pooler gives one row for each sequence, that of its first place.
-            rows = output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
-            return rows.float() * weights[:, None]
-
         def encode(ids: Any, mask: Any) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
             self._model.train(is_train)
             with self._autocast():
                 output = self._model(input_ids=ids, attention_mask=mask, **types)
-            return pick(output.pooler_output if self.pooled else output.last_hidden_state)
+            output = output.pooler_output if self.pooled else output.last_hidden_state
+            return self._pick(output, batch, picks).float() * weights[:, None]
 
-        if self.settings.engine != "torch" and not is_train:
-            values = pick(to_torch(self._engine()(batch.ids, batch.mask, batch.types)))
-        else:
-            values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
+        values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
         return to_torch(batch.rows), values
 
     def _engine(self) -> OpenVinoEncoder:

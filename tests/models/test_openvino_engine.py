@@ -19,7 +19,7 @@ from thinc.api import Adam
 from tiny_models import WORDS
 
 from spacy_clinbert.errors import ClinbertError
-from spacy_clinbert.models import openvino_engine
+from spacy_clinbert.models import openvino_engine, openvino_graph
 from spacy_clinbert.models.note_encoder import NoteEncoder
 from spacy_clinbert.models.note_windows import NoteWindows
 from spacy_clinbert.models.passes import find_shim
@@ -87,8 +87,8 @@ def test_the_pooler_is_compiled_too(tiny_bert):
 def test_a_graph_that_differs_from_torch_is_refused(tiny_bert, monkeypatch):
     encoder = make(NoteEncoder, tiny_bert, **FAST)
     weight = find_shim(encoder)._model.embeddings.word_embeddings.weight
-    convert = openvino_engine._convert
-    monkeypatch.setattr(openvino_engine, "_convert", lambda *given: wrong(convert, weight, *given))
+    convert = openvino_graph._convert
+    monkeypatch.setattr(openvino_graph, "_convert", lambda *given: wrong(convert, weight, *given))
     with pytest.raises(ClinbertError, match=r"cannot convert this encoder \(BertModel\)"):
         encoder.predict(make_docs(1))
 
@@ -173,7 +173,23 @@ def test_threads_are_torchs_as_they_are_now(fast):
         for threads in (2, 1):
             torch.set_num_threads(threads)
             fast.predict([doc])
-            assert encoder._request.get_compiled_model().get_property("INFERENCE_NUM_THREADS") == threads
+            assert encoder._requests[0].get_compiled_model().get_property("INFERENCE_NUM_THREADS") == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_micro_batches_run_at_once_and_come_in_order(fast):
+    """The first takes longest; what is left unfinished does not disturb what follows."""
+    before, encoder = torch.get_num_threads(), find_shim(fast)._engine()
+    ids = [np.full((length, 60), length, dtype="int64") for length in (40, 1, 2, 3, 1, 30, 1)]
+    arrays = [(part, np.ones_like(part), None) for part in ids]
+    try:
+        torch.set_num_threads(2)
+        expected = [rows.copy() for one in arrays for rows in encoder.stream([one])]
+        assert len(encoder._requests) > 1
+        next(encoder.stream(arrays))
+        for rows, wanted in zip(encoder.stream(arrays), expected, strict=True):
+            np.testing.assert_allclose(rows, wanted, atol=1e-5)
     finally:
         torch.set_num_threads(before)
 
