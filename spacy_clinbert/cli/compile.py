@@ -1,7 +1,7 @@
 """`clinbert compile`: a pipeline whose encoders run on another engine than torch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -11,14 +11,21 @@ def compile_model(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the pipeline; an earlier one is replaced.")],
     engine: Annotated[str, typer.Option(help="What predicts: openvino.")] = "openvino",
     precision: Annotated[
-        str, typer.Option(help="What it computes in: fp32, or bf16 on CPUs with AVX512_BF16 or AMX.")
+        str, typer.Option(help="What it computes in: fp32, bf16 (for CPUs with AVX512_BF16 or AMX), or int8.")
     ] = "fp32",
+    notes: Annotated[
+        Optional[str],
+        typer.Option(
+            help="For int8, which rounds by what it measures: some hundred notes like those to come, or a .spacy file."
+        ),
+    ] = None,
 ) -> None:
     """Compile a pipeline for faster annotation on a CPU: it loads with spacy.load, as before, and cannot be trained.
 
-    Needs the extra `openvino` of spacy-clinbert, here and where the pipeline runs.
+    Needs the extra `openvino` of spacy-clinbert, here and where the pipeline runs; int8 needs the extra `int8`, here
+    only.
 
-    Example: clinbert compile training/ner/model-best models/ner-fast --precision bf16
+    Example: clinbert compile training/ner/model-best models/ner-fast --precision int8 --notes corpora/ner/train.spacy
     """
     from wasabi import table
 
@@ -30,7 +37,7 @@ def compile_model(
     check_choice("compile", "engine", engine, ("openvino",))
     if output.resolve() == model.resolve():
         raise ClinbertError(f"{output} is also the input, whose weights can be trained: give another folder")
-    compiled = compile_pipeline(model, engine, precision)
+    compiled = compile_pipeline(model, engine, precision, notes)
     contents = {"config.cfg", "meta.json", "tokenizer", "vocab", *compiled.nlp.component_names}
     with whole_folder(output, contents) as folder:
         compiled.nlp.to_disk(folder)

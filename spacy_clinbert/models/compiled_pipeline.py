@@ -1,15 +1,17 @@
 """A saved pipeline with its encoders compiled for another engine than torch."""
 
 from pathlib import Path
-from typing import Any, Iterator, List, Mapping, NamedTuple, Tuple
+from typing import Any, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 import spacy
 from spacy.language import Language
 from spacy.util import load_config
-from thinc.api import Model
 
+from ..corpora.places import shown
 from ..errors import ClinbertError
-from .transformer_shim import TransformerShim
+from .encoder_inputs import find_shims, read_docs, read_inputs
+from .openvino_engine import Arrays
+from .quantization import require_nncf
 
 # What takes the settings `engine` and `precision`.
 ENCODERS = {f"spacy_clinbert.{kind}.v1" for kind in ("NoteEncoder", "NoteMentions", "NotePairs", "NoteWindows")}
@@ -26,14 +28,17 @@ class CompiledPipeline(NamedTuple):
     encoders: List[str]
 
 
-def compile_pipeline(folder: Path, engine: str, precision: str) -> CompiledPipeline:
+def compile_pipeline(folder: Path, engine: str, precision: str, notes: Optional[str] = None) -> CompiledPipeline:
     """Load a pipeline with other settings of its encoders, and compile these.
 
     folder (Path): a saved pipeline.
     engine (str): "openvino".
-    precision (str): "fp32" or "bf16".
+    precision (str): "fp32", "bf16" or "int8".
+    notes (Optional[str]): for "int8", notes like those to come, on which its ranges are measured: a .spacy file, or
+        whatever `read_source` reads.
     RETURNS (CompiledPipeline): the pipeline.
-    RAISES (ClinbertError): if it is none, holds no encoder of ours, or the engine is not installed.
+    RAISES (ClinbertError): if it is none, holds no encoder of ours, what is needed is not installed, or the notes do
+        not fit.
     """
     try:
         config = load_config(folder / "config.cfg")
@@ -46,16 +51,33 @@ def compile_pipeline(folder: Path, engine: str, precision: str) -> CompiledPipel
         )
     settings = {"engine": engine, "precision": precision}
     overrides = {f"components.{path}.{key}": value for path in encoders for key, value in settings.items()}
+    sequences = _measured_on(folder, precision, notes)
     nlp = spacy.load(folder, config=overrides)
-    for name in nlp.component_names:
-        model = getattr(nlp.get_pipe(name), "model", None)
-        for layer in model.walk() if isinstance(model, Model) else ():
-            for shim in layer.shims:
-                if isinstance(shim, TransformerShim) and shim.settings.engine != "torch":
-                    shim.keep_compiled()
+    for number, shim in enumerate(find_shims(nlp)):
+        shim.keep_compiled(sequences[number] if sequences else ())
     # For `spacy package`, which finds what registered a component but not what that needs.
     nlp.meta["requirements"] = sorted({*nlp.meta.get("requirements", []), engine})
     return CompiledPipeline(nlp, encoders)
+
+
+def _measured_on(folder: Path, precision: str, notes: Optional[str]) -> List[List[Arrays]]:
+    """The sequences that each encoder is measured on, where one is."""
+    if (precision == "int8") != (notes is not None):
+        raise ClinbertError(
+            'precision = "int8" is measured on notes: give some hundred like those to come (--notes)'
+            if notes is None
+            else f'notes are for precision = "int8", and not for "{precision}": leave them out'
+        )
+    if notes is None:
+        return []
+    require_nncf()
+    nlp = spacy.load(folder)
+    sequences = read_inputs(nlp, read_docs(notes, nlp))
+    if not all(sequences):
+        raise ClinbertError(
+            f"{shown(notes)} gives an encoder nothing to read: give notes, or a .spacy file with what its head needs"
+        )
+    return sequences
 
 
 def find_encoders(section: Mapping[str, Any], path: Tuple[str, ...]) -> Iterator[Tuple[str, ...]]:

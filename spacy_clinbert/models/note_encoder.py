@@ -63,7 +63,8 @@ def NoteEncoder(
     width (Optional[int]): the rows' width, where another part of a config must know it; checked against the encoder.
     engine (str): what predicts: "torch", or "openvino", which is faster on Intel and AMD CPUs (the extra `openvino`);
         torch always trains.
-    precision (str): what OpenVINO computes in: "fp32" or "bf16", for CPUs with AVX512_BF16 or AMX.
+    precision (str): what OpenVINO computes in: "fp32"; "bf16", for CPUs with AVX512_BF16 or AMX; or "int8", for those
+        with AVX512_VNNI or AMX, which `clinbert compile` makes.
     cache_mb (float): at prediction on a CPU, so many MB of rows are kept for windows that come again in a later batch
         (those of one batch go through once anyhow); a process has its own. 0 for none.
     RETURNS (Model[List[Doc], List[Floats2d]]): rows of shape (len(doc), width) per Doc; zeros for a token without

@@ -16,8 +16,8 @@ Arrays = Tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]
 
 # The names that OpenVINO's own tools give to the two files of a model.
 GRAPH, WEIGHTS = "openvino_model.xml", "openvino_model.bin"
-# Our names of what it computes in, and its own.
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+# Our names of what it computes in, and its own; what is in 8 bits says so in the graph, and the rest is in bf16.
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 # It keeps kernels for each shape of input that it has seen, 5,000 unless told, at about 1 MB each; windows come in
 # thousands of shapes.
 KEPT_SHAPES = "64"
@@ -40,7 +40,7 @@ class OpenVinoEncoder:
 
     graph (openvino.Model): inputs `input_ids`, `attention_mask` and, where the encoder has token types,
         `token_type_ids`; output the last layer, or one row for each sequence where the encoder has a pooler.
-    precision (str): "fp32" or "bf16".
+    precision (str): "fp32", "bf16" or "int8", whose graph comes from `quantization`.
     """
 
     def __init__(self, graph: Any, precision: str) -> None:
@@ -50,6 +50,11 @@ class OpenVinoEncoder:
         self.graph = graph
         self._requests: List[Any] = []
         self._made_for: Optional[tuple[int, int]] = None
+
+    @property
+    def in_8_bits(self) -> bool:
+        """Whether the graph is rounded to 8 bits."""
+        return any(operation.get_type_name() == "FakeQuantize" for operation in self.graph.get_ops())
 
     def stream(self, batches: Iterable[Arrays]) -> Iterator[np.ndarray]:
         """Run micro-batches, several at once where that pays: threads that each have their own wait less for others.
@@ -97,13 +102,17 @@ class OpenVinoEncoder:
                 # In a forked worker, to free what the parent compiled would be to wait for threads that are not there.
                 LEFT.append(self._requests)
             core = openvino.Core()
-            if self.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-                warnings.warn(
-                    'precision = "bf16" is slow on this CPU, which has neither AVX512_BF16 nor AMX: set "fp32"',
-                    stacklevel=2,
-                )
+            hint = HINTS[self.precision]
+            if hint == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                if self.precision == "int8":
+                    hint = "f32"
+                else:
+                    warnings.warn(
+                        'precision = "bf16" is slow on this CPU, which has neither AVX512_BF16 nor AMX: set "fp32"',
+                        stacklevel=2,
+                    )
             settings = {
-                "INFERENCE_PRECISION_HINT": HINTS[self.precision],
+                "INFERENCE_PRECISION_HINT": hint,
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "INFERENCE_NUM_THREADS": made_for[1],
                 # Two workers would be pinned to the same cores.
@@ -118,7 +127,7 @@ class OpenVinoEncoder:
         return self._requests
 
     def to_files(self) -> Dict[str, bytes]:
-        """Graph and weights, in float32, as the files of an OpenVINO model by name."""
+        """Graph and weights, neither rounded any further, as the files of an OpenVINO model by name."""
         import openvino
 
         with tempfile.TemporaryDirectory() as folder:

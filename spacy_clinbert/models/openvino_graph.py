@@ -16,7 +16,7 @@ def compile_encoder(model: Any, pooled: bool, precision: str) -> OpenVinoEncoder
 
     model (PreTrainedModel): the encoder, on any device.
     pooled (bool): whether it gives the pooler's rows rather than those of its last layer.
-    precision (str): "fp32" or "bf16".
+    precision (str): "fp32" or "bf16"; `quantization` makes "int8" of the former.
     RETURNS (OpenVinoEncoder): the compiled encoder, with the weights as they are now.
     RAISES (ClinbertError): if OpenVINO cannot convert this architecture.
     """

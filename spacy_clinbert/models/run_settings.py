@@ -15,7 +15,7 @@ class RunSettings:
     max_batch_pieces (int): above so many padded wordpieces, a training batch is computed again in the backward pass.
     pooler (bool): whether rows go through the pooler that BERT has on `[CLS]`, where its files hold one.
     engine (str): what predicts: "torch" or "openvino"; torch always trains.
-    precision (str): what another engine than torch computes in: "fp32" or "bf16".
+    precision (str): what another engine than torch computes in: "fp32", "bf16" or "int8".
     cache_mb (float): how many MB of rows are kept on a CPU for sequences that come again in a later batch; 0 for none.
     """
 

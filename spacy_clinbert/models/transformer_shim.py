@@ -17,8 +17,9 @@ from ..errors import ClinbertError
 from .batches import Bounds, MicroBatch, gather
 from .checkpoints import freeze, from_files, max_positions, parts_from_files, read_checkpoint, set_dropout, to_files
 from .fused_adam import Key, fused_step, is_adamw
-from .openvino_engine import BEST_PIECES, GRAPH, OpenVinoEncoder, read_graph
+from .openvino_engine import BEST_PIECES, GRAPH, Arrays, OpenVinoEncoder, read_graph
 from .openvino_graph import compile_encoder
+from .quantization import quantize
 from .repeats import Repeats
 from .run_settings import RunSettings
 from .wordpieces import Wordpieces
@@ -52,6 +53,8 @@ class TransformerShim(PyTorchShim):
         self.pieces: Optional[Wordpieces] = None
         self.warned = False
         self.repeats = Repeats(settings.cache_mb * 2**20)
+        # Called with the micro-batches of each pass.
+        self.watch: Optional[Callable[[Sequence[MicroBatch]], None]] = None
         # Whether this update's gradients are in their own scale again.
         self._unscaled = False
         self._process = os.getpid()
@@ -134,6 +137,8 @@ class TransformerShim(PyTorchShim):
         import torch
 
         self._mind_the_fork()
+        if self.watch is not None:
+            self.watch(batches)
         # One micro-batch fits the bound. Of several, only the used rows are kept: the rest is computed again backwards.
         recompute = is_train and sum(batch.ids.size for batch in batches) > self.settings.max_batch_pieces
         with torch.set_grad_enabled(is_train):
@@ -192,11 +197,20 @@ class TransformerShim(PyTorchShim):
     def _engine(self) -> OpenVinoEncoder:
         """The compiled form of the weights as they are now."""
         if self._compiled is None:
+            if self.settings.precision == "int8":
+                raise ClinbertError(
+                    'precision = "int8" needs ranges measured on notes: run clinbert compile --precision int8'
+                )
             self._compiled = compile_encoder(self._model, self.pooled, self.settings.precision)
         return self._compiled
 
-    def keep_compiled(self) -> None:
-        """Keep nothing but the compiled form: what is saved from here on loads without torch's weights."""
+    def keep_compiled(self, sequences: Sequence[Arrays] = ()) -> None:
+        """Keep nothing but the compiled form: what is saved from here on loads without torch's weights.
+
+        sequences (Sequence[Tuple[ndarray, ndarray, Optional[ndarray]]]): for precision "int8", what it is measured on.
+        """
+        if self._compiled is None and self.settings.precision == "int8":
+            self._compiled = quantize(compile_encoder(self._model, self.pooled, "fp32"), sequences)
         self._engine()
         self.cfg["max_positions"], self._config = self.max_positions, self.model_config
         self._model = None
@@ -328,6 +342,12 @@ class TransformerShim(PyTorchShim):
         self._config, tokenizer = parts_from_files(files)
         self.pieces = Wordpieces(tokenizer)
         self._model, self._compiled = None, OpenVinoEncoder(read_graph(files), self.settings.precision)
+        if self._compiled.in_8_bits != (self.settings.precision == "int8"):
+            made = "int8" if self._compiled.in_8_bits else "fp32 or bf16"
+            raise ClinbertError(
+                f'these weights were compiled for {made}, not for "{self.settings.precision}": compile the pipeline '
+                "that they were compiled from"
+            )
         if self.pooled and not self.settings.pooler:
             raise ClinbertError("pooler = false, but the encoder was compiled with its pooler: set pooler = true")
 

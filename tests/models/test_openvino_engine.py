@@ -198,13 +198,18 @@ def test_micro_batches_run_at_once_and_come_in_order(fast):
     ("settings", "said"),
     [
         ({"engine": "onnx"}, "give one of torch, openvino"),
-        ({"engine": "openvino", "precision": "int8"}, "give one of fp32, bf16"),
+        ({"engine": "openvino", "precision": "int4"}, "give one of fp32, bf16, int8"),
         ({"precision": "bf16"}, 'is for engine = "openvino"'),
     ],
 )
 def test_settings_that_do_not_fit_are_one_sentence(settings, said):
     with pytest.raises(ClinbertError, match=said):
         NoteEncoder("bert", **settings)
+
+
+def test_8_bits_are_not_guessed(tiny_bert):
+    with pytest.raises(ClinbertError, match="run clinbert compile --precision int8"):
+        make(NoteEncoder, tiny_bert, precision="int8", **FAST).predict(make_docs(1))
 
 
 def test_without_openvino_the_config_error_says_what_to_install(monkeypatch):
