@@ -12,8 +12,8 @@ import numpy as np
 from ..errors import ClinbertError
 from .openvino_engine import Arrays, OpenVinoEncoder
 
-# What NNCF measures on unless told otherwise. MiniLM trained on NCBI-disease kept 96 to 98 % of its entities with 50 to
-# 1,000 sentences.
+# What NNCF measures on unless told otherwise. With 50 to 1,000 sentences MiniLM trained on NCBI-disease kept as many of
+# its entities.
 N_SEQUENCES = 300
 
 
