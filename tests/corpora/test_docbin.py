@@ -5,6 +5,7 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from spacy_clinbert.corpora.docbin import DocBinWriter
 from spacy_clinbert.errors import ClinbertError
@@ -14,7 +15,8 @@ words = st.text(alphabet="ab é\n", max_size=20)
 
 
 def back(path: Path) -> list[Doc]:
-    return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))
+    # Strings are to come with the file, hence a vocabulary that knows none.
+    return list(DocBin().from_disk(path).get_docs(Vocab()))
 
 
 @given(texts=st.lists(words, max_size=6), data=st.data())
