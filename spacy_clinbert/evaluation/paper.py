@@ -13,11 +13,10 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import filter_spans
-from thinc.api import Model
 
 from ..corpora.formats import Format
 from ..corpora.paper_lines import tag
-from ..models.transformer_shim import TransformerShim
+from ..models.transformer_shim import find_shims
 from ..models.wordpieces import Wordpieces
 from .conll import TagPair
 from .gold import GoldDoc
@@ -145,9 +144,7 @@ def find_wordpieces(nlp: Language) -> Optional[Wordpieces]:
     nlp (Language): the pipeline.
     RETURNS (Optional[Wordpieces]): the wordpieces of its first encoder of ours; None where it has none.
     """
-    models = (getattr(component, "model", None) for _, component in nlp.pipeline)
-    shims = (shim for model in models if isinstance(model, Model) for node in model.walk() for shim in node.shims)
-    return next((shim.pieces for shim in shims if isinstance(shim, TransformerShim)), None)
+    return next((shim.pieces for shim in find_shims(nlp)), None)
 
 
 def repair(tags: Sequence[str]) -> List[str]:

@@ -9,9 +9,10 @@ from spacy.util import load_config
 
 from ..corpora.places import shown
 from ..errors import ClinbertError
-from .encoder_inputs import find_shims, read_docs, read_inputs
+from .encoder_inputs import read_docs, read_inputs
 from .openvino_engine import Arrays
 from .quantization import require_nncf
+from .transformer_shim import find_shims
 
 # What takes the settings `engine` and `precision`.
 ENCODERS = {f"spacy_clinbert.{kind}.v1" for kind in ("NoteEncoder", "NoteMentions", "NotePairs", "NoteWindows")}

@@ -2,29 +2,20 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Union
+from typing import Any, Dict, Iterable, List, Sequence, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from thinc.api import Model
 from tqdm import tqdm
 
 from ..corpora.sources import read_source
 from ..training.corpus import make_corpus
 from .batches import MicroBatch
 from .openvino_engine import Arrays
-from .transformer_shim import TransformerShim
+from .transformer_shim import find_shims
 
 # Different sequences of each encoder, for `quantization.quantize` to choose from.
 ENOUGH = 1000
-
-
-def find_shims(nlp: Language) -> Iterator[TransformerShim]:
-    """The encoders of a pipeline, in its order."""
-    for name in nlp.component_names:
-        model = getattr(nlp.get_pipe(name), "model", None)
-        for layer in model.walk() if isinstance(model, Model) else ():
-            yield from (shim for shim in layer.shims if isinstance(shim, TransformerShim))
 
 
 def read_docs(source: Union[str, Path], nlp: Language) -> Iterable[Union[str, Doc]]:

@@ -8,8 +8,9 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequenc
 
 import numpy as np
 import srsly
+from spacy.language import Language
 from spacy.tokens import Doc
-from thinc.api import CupyOps, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
+from thinc.api import CupyOps, Model, Optimizer, PyTorchGradScaler, PyTorchShim, get_current_ops, torch2xp, xp2torch
 from thinc.shims.shim import Shim
 from thinc.types import Floats2d, FloatsXd
 
@@ -378,3 +379,11 @@ class TransformerShim(PyTorchShim):
         if self.settings.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.settings.device
+
+
+def find_shims(nlp: Language) -> Iterator[TransformerShim]:
+    """The encoders of a pipeline, in its order."""
+    for name in nlp.component_names:
+        model = getattr(nlp.get_pipe(name), "model", None)
+        for layer in model.walk() if isinstance(model, Model) else ():
+            yield from (shim for shim in layer.shims if isinstance(shim, TransformerShim))

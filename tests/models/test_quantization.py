@@ -11,9 +11,10 @@ from transformers import AutoTokenizer
 from spacy_clinbert.errors import ClinbertError
 from spacy_clinbert.models import encoder_inputs, quantization
 from spacy_clinbert.models.compiled_pipeline import compile_pipeline
-from spacy_clinbert.models.encoder_inputs import find_shims, read_docs, read_inputs
+from spacy_clinbert.models.encoder_inputs import read_docs, read_inputs
 from spacy_clinbert.models.openvino_engine import WEIGHTS
 from spacy_clinbert.models.openvino_graph import compile_encoder
+from spacy_clinbert.models.transformer_shim import find_shims
 
 CASES = [("clinbert_ner", "NoteEncoder"), ("clinbert_ner", "Tok2VecListener"), ("clinbert_textcat", "NoteWindows")]
 CASES += [("clinbert_assertion", "NoteMentions"), ("clinbert_pair", "NotePairs")]
