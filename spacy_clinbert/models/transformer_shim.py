@@ -210,7 +210,11 @@ class TransformerShim(PyTorchShim):
 
         sequences (Sequence[Tuple[ndarray, ndarray, Optional[ndarray]]]): for precision "int8", what it is measured on.
         """
-        if self._compiled is None and self.settings.precision == "int8":
+        if sequences and not self.trainable:
+            raise ClinbertError(
+                "these weights were rounded by what other notes gave: compile the pipeline that they were compiled from"
+            )
+        if self.trainable and self.settings.precision == "int8":
             self._compiled = quantize(compile_encoder(self._model, self.pooled, "fp32"), sequences)
         self._engine()
         self.cfg["max_positions"], self._config = self.max_positions, self.model_config

@@ -1,6 +1,9 @@
 """Encoders rounded to 8 bits: what they are measured on, that rows stay close, and what is refused."""
 
+import warnings
+
 import numpy as np
+import openvino
 import pytest
 import spacy
 from clinical_records import ROWS
@@ -61,6 +64,24 @@ def test_rows_stay_close_and_weights_are_bytes(tiny_bert):
         assert 0 < np.linalg.norm(near - exact) < 0.05 * np.linalg.norm(exact)
     weights = [one.to_files()[WEIGHTS] for one in (encoder, rounded, quantization.quantize(encoder, read))]
     assert len(weights[1]) < len(weights[0]) and weights[1] == weights[2]
+
+
+def test_a_cpu_without_bf16_takes_fp32_for_the_rest(tiny_bert, monkeypatch):
+    class Core(openvino.Core):
+        def get_property(self, *arguments):
+            return ["FP32", "INT8"] if "OPTIMIZATION_CAPABILITIES" in arguments else super().get_property(*arguments)
+
+    nlp = build("clinbert_ner", "NoteEncoder", tiny_bert)
+    train(nlp, "clinbert_ner", 1)
+    (read,) = read_inputs(nlp, [example.reference for example in examples_of(nlp, "clinbert_ner")])
+    (shim,) = find_shims(nlp)
+    rounded = quantization.quantize(compile_encoder(shim._model, shim.pooled, "fp32"), read)
+    monkeypatch.setattr(openvino, "Core", Core)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(np.isfinite(rows).all() for rows in rounded.stream(read))
+    (compiled,) = {one.get_compiled_model().get_property("INFERENCE_PRECISION_HINT") for one in rounded._requests}
+    assert compiled == openvino.Type.f32
 
 
 def test_each_different_sequence_is_read_once_without_padding(tiny_bert):
@@ -126,6 +147,8 @@ def test_what_does_not_fit_is_one_sentence(trained, tmp_path, monkeypatch):
     with pytest.raises(ClinbertError, match='compiled for fp32 or bf16, not for "int8"'):
         compile_pipeline(tmp_path / "fast", "openvino", "int8", gold)
     compile_pipeline(folder / "model", "openvino", "int8", gold).nlp.to_disk(tmp_path / "rounded")
+    with pytest.raises(ClinbertError, match="rounded by what other notes gave"):
+        compile_pipeline(tmp_path / "rounded", "openvino", "int8", gold)
     with pytest.raises(ClinbertError, match='compiled for int8, not for "bf16"'):
         compile_pipeline(tmp_path / "rounded", "openvino", "bf16")
     monkeypatch.setattr(quantization, "find_spec", lambda name: None)
