@@ -1,6 +1,7 @@
 """Hugging Face checkpoints: read by name, kept as bytes, and adjusted to a run's dropout and frozen layers."""
 
 import contextlib
+import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -129,18 +130,38 @@ def load_tokenizer(source: EncoderSource, offline: bool) -> Any:
     RETURNS (PreTrainedTokenizerFast): the tokenizer.
     RAISES (ClinbertError, OSError): if files are damaged; if there are none.
     """
-    from transformers import AutoTokenizer
-
     casing = source.entry.casing if source.entry is not None else None
     options = _options(source, offline)
+    stated = _tokenizer_config(source.location, options)
     # RoBERTa's byte-level tokenizer takes words that were cut beforehand only with a blank put before each.
-    words = {"use_fast": True, "add_prefix_space": True, **options}
+    words = {"add_prefix_space": True, **options}
     with _loading(source):
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **words, **(casing or {}))
-        if casing is None and lower_cases_by_accident(source.location, options, tokenizer):
-            cased = {"do_lower_case": False, "strip_accents": False}
-            tokenizer = AutoTokenizer.from_pretrained(source.location, **words, **cased)
+        kind = _tokenizer_class(stated)
+        tokenizer = kind.from_pretrained(source.location, **words, **(casing or {}))
+        if casing is None and "do_lower_case" not in stated and lower_cases_by_accident(tokenizer):
+            tokenizer = kind.from_pretrained(source.location, **words, do_lower_case=False, strip_accents=False)
     return tokenizer
+
+
+def _tokenizer_config(location: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What a tokenizer's own file states: nothing where there is none."""
+    from transformers.utils import cached_file
+
+    where = {name: options[name] for name in ("revision", "local_files_only")}
+    try:
+        path = cached_file(location, "tokenizer_config.json", **where)
+        stated = json.loads(Path(path or "").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
+def _tokenizer_class(stated: dict[str, Any]) -> Any:
+    """The fast form of the class that a tokenizer's file names, else `AutoTokenizer`, whose import takes seconds."""
+    import transformers
+
+    name = str(stated.get("tokenizer_class")).removesuffix("Fast")
+    return getattr(transformers, f"{name}Fast", None) or transformers.AutoTokenizer
 
 
 def load_weights(source: EncoderSource, offline: bool, architecture: str) -> tuple[Any, list[str]]:
@@ -187,15 +208,13 @@ def _loading(source: EncoderSource) -> Iterator[None]:
         raise unusable(source.location, error) from error
 
 
-def lower_cases_by_accident(location: str, options: dict[str, Any], tokenizer: Any) -> bool:
+def lower_cases_by_accident(tokenizer: Any) -> bool:
     """Whether a tokenizer lower-cases though no file says so and its vocabulary holds upper-case pieces.
 
-    transformers lower-cases where a BERT tokenizer states nothing, as Bio_ClinicalBERT's does.
+    tokenizer (PreTrainedTokenizerFast): one whose file states nothing of casing: then transformers lower-cases where
+        it is a BERT's, as Bio_ClinicalBERT's.
     """
-    from transformers.models.auto.tokenization_auto import get_tokenizer_config
-
-    stated = "do_lower_case" in get_tokenizer_config(location, **options)
-    if stated or not getattr(tokenizer, "do_lower_case", False):
+    if not getattr(tokenizer, "do_lower_case", False):
         return False
     return has_upper_case(tokenizer.get_vocab().keys() - set(tokenizer.all_special_tokens))
 
