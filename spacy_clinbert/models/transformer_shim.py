@@ -149,7 +149,8 @@ class TransformerShim(PyTorchShim):
             else:
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
-                    places, values = zip(*(self._run(batch, is_train, recompute) for batch in batches))
+                    vectors = self._look_up(batches) if is_train else [None] * len(batches)
+                    places, values = zip(*(self._run(*each, recompute) for each in zip(batches, vectors)))
                     rows = rows.index_add(0, torch.cat(places), torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
@@ -167,32 +168,45 @@ class TransformerShim(PyTorchShim):
                 yield self._pick(output, batch, batch.picks) * batch.weights[:, None]
         else:
             for batch in batches:
-                yield self._run(batch, False, False)[1].numpy()
+                yield self._run(batch, None, False)[1].numpy()
 
     def _pick(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
         """The rows that are used; a pooler gives one for each sequence, that of its first place."""
         return output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
 
-    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool) -> tuple[Any, Any]:
-        """One micro-batch in torch: the places of its rows among all, and the rows."""
+    def _look_up(self, batches: Sequence[MicroBatch]) -> list[Any]:
+        """The vectors of all wordpieces at once: each lookup has a gradient as large as the vocabulary."""
+        import torch
+
+        ids = [torch.from_numpy(batch.ids).to(self.device) for batch in batches]
+        vectors = self._model.get_input_embeddings()(torch.cat([each.flatten() for each in ids]))
+        return [part.view(*each.shape, -1) for part, each in zip(vectors.split([e.numel() for e in ids]), ids)]
+
+    def _run(self, batch: MicroBatch, vectors: Any, recompute: bool) -> tuple[Any, Any]:
+        """One micro-batch in torch: the places of its rows among all, and the rows.
+
+        vectors (Optional[Tensor]): those of its wordpieces where a backward pass follows.
+        """
         import torch
         from torch.utils.checkpoint import checkpoint
 
         def to_torch(array: Any) -> Any:
             return torch.from_numpy(array).to(self.device)
 
-        ids, mask, picks, weights = (to_torch(a) for a in (batch.ids, batch.mask, batch.picks, batch.weights))
+        mask, picks, weights = (to_torch(a) for a in (batch.mask, batch.picks, batch.weights))
         types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
+        is_train = vectors is not None
+        read = {"inputs_embeds": vectors} if is_train else {"input_ids": to_torch(batch.ids)}
 
-        def encode(ids: Any, mask: Any) -> Any:
+        def encode(mask: Any, **read: Any) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
             self._model.train(is_train)
             with self._autocast():
-                output = self._model(input_ids=ids, attention_mask=mask, **types)
+                output = self._model(attention_mask=mask, **read, **types)
             output = output.pooler_output if self.pooled else output.last_hidden_state
             return self._pick(output, batch, picks).float() * weights[:, None]
 
-        values = checkpoint(encode, ids, mask, use_reentrant=False) if recompute else encode(ids, mask)
+        values = checkpoint(encode, mask, use_reentrant=False, **read) if recompute else encode(mask, **read)
         return to_torch(batch.rows), values
 
     def _engine(self) -> OpenVinoEncoder:

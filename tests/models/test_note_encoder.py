@@ -114,7 +114,7 @@ def sizes(model, monkeypatch) -> list[int]:
     passes: list[int] = []
     bert = model.shims[0]._model
     forward = bert.forward
-    monkeypatch.setattr(bert, "forward", lambda **i: passes.append(i["input_ids"].numel()) or forward(**i))
+    monkeypatch.setattr(bert, "forward", lambda **i: passes.append(i["attention_mask"].numel()) or forward(**i))
     return passes
 
 
