@@ -1,5 +1,8 @@
 """Notes into segments: what the settings do to a note, and what no setting loses."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -168,3 +171,12 @@ def test_a_bad_tokenizer_is_one_sentence(tmp_path, monkeypatch, make, message):
     with pytest.raises(ClinbertError, match=message) as raised:
         load_tokenizer(ExportSettings(tokenizer=make(tmp_path)))
     assert "\n" not in str(raised.value) and "secret" not in str(raised.value)
+
+
+def test_a_tokenizer_loads_without_what_models_need(tiny_bert):
+    code = (
+        "import sys; from spacy_clinbert.models.checkpoints import read_tokenizer; read_tokenizer(sys.argv[1]);"
+        "print([name for name in ('spacy', 'sklearn', 'torch._dynamo') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_bert)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
