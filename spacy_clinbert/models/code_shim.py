@@ -1,7 +1,7 @@
 """The bridge between a BERT over codes and Thinc."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 import srsly
@@ -54,7 +54,11 @@ class CodeShim(TransformerShim):
         self.cfg = {"name": name}
         self._place(*checkpoint)
 
-    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool) -> "tuple[Any, Any]":
+    def _look_up(self, batches: Sequence[MicroBatch]) -> Sequence[Any]:
+        """Nothing: codes are looked up in each micro-batch, together with what else is known of them."""
+        return [None] * len(batches)
+
+    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool, vectors: Any = None) -> "tuple[Any, Any]":
         """One micro-batch: the places of its rows among all, and the rows."""
         import torch
         from torch.utils.checkpoint import checkpoint

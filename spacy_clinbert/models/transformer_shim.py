@@ -150,7 +150,8 @@ class TransformerShim(PyTorchShim):
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
                     vectors = self._look_up(batches) if is_train else [None] * len(batches)
-                    places, values = zip(*(self._run(*each, recompute) for each in zip(batches, vectors)))
+                    parts = [self._run(batch, is_train, recompute, each) for batch, each in zip(batches, vectors)]
+                    places, values = zip(*parts)
                     rows = rows.index_add(0, torch.cat(places), torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
@@ -168,13 +169,13 @@ class TransformerShim(PyTorchShim):
                 yield self._pick(output, batch, batch.picks) * batch.weights[:, None]
         else:
             for batch in batches:
-                yield self._run(batch, None, False)[1].numpy()
+                yield self._run(batch, False, False)[1].numpy()
 
     def _pick(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
         """The rows that are used; a pooler gives one for each sequence, that of its first place."""
         return output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
 
-    def _look_up(self, batches: Sequence[MicroBatch]) -> list[Any]:
+    def _look_up(self, batches: Sequence[MicroBatch]) -> Sequence[Any]:
         """The vectors of all wordpieces at once: each lookup has a gradient as large as the vocabulary."""
         import torch
 
@@ -182,10 +183,10 @@ class TransformerShim(PyTorchShim):
         vectors = self._model.get_input_embeddings()(torch.cat([each.flatten() for each in ids]))
         return [part.view(*each.shape, -1) for part, each in zip(vectors.split([e.numel() for e in ids]), ids)]
 
-    def _run(self, batch: MicroBatch, vectors: Any, recompute: bool) -> tuple[Any, Any]:
+    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool, vectors: Any = None) -> tuple[Any, Any]:
         """One micro-batch in torch: the places of its rows among all, and the rows.
 
-        vectors (Optional[Tensor]): those of its wordpieces where a backward pass follows.
+        vectors (Optional[Tensor]): those of its wordpieces where they have been looked up.
         """
         import torch
         from torch.utils.checkpoint import checkpoint
@@ -195,8 +196,7 @@ class TransformerShim(PyTorchShim):
 
         mask, picks, weights = (to_torch(a) for a in (batch.mask, batch.picks, batch.weights))
         types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
-        is_train = vectors is not None
-        read = {"inputs_embeds": vectors} if is_train else {"input_ids": to_torch(batch.ids)}
+        read = {"input_ids": to_torch(batch.ids)} if vectors is None else {"inputs_embeds": vectors}
 
         def encode(mask: Any, **read: Any) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
