@@ -150,8 +150,8 @@ class TransformerShim(PyTorchShim):
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
                     vectors = self._look_up(batches) if is_train else [None] * len(batches)
-                    parts = [self._run(batch, is_train, recompute, each) for batch, each in zip(batches, vectors)]
-                    places, values = zip(*parts)
+                    ran = [self._run(batch, is_train, recompute, each) for batch, each in zip(batches, vectors)]
+                    places, values = zip(*ran)
                     rows = rows.index_add(0, torch.cat(places), torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
