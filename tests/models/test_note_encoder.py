@@ -141,6 +141,16 @@ def test_a_training_batch_above_the_bound_is_computed_again_backwards(tiny_bert,
         assert bound == 4096 or max(passes) <= 30
 
 
+def test_an_update_looks_its_wordpieces_up_once(tiny_bert, monkeypatch):
+    model = build(tiny_bert, max_batch_pieces=30)
+    passes, lookups = sizes(model, monkeypatch), []
+    table = model.shims[0]._model.get_input_embeddings()
+    table.register_forward_hook(lambda _, ids, vectors: lookups.append(vectors))
+    rows, backprop = model.begin_update([make_doc(*SENTENCES), make_doc(SENTENCES[1])])
+    backprop([np.ones_like(part) for part in rows])
+    assert len(lookups) == 1 and len(passes) > 2 and table.weight.grad.any()
+
+
 def test_a_token_longer_than_a_window_is_covered(tiny_bert):
     encoder = build(tiny_bert, max_pieces=8, pooling="mean")
     (rows,) = encoder.predict([Doc(VOCAB, words=["fever", "x1" * 40, "plan"])])
