@@ -1,15 +1,12 @@
 """The bridge between a BERT over codes and Thinc."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 import numpy as np
 import srsly
-from thinc.api import PyTorchGradScaler
 
-from ..errors import ClinbertError
 from .batches import MicroBatch
-from .checkpoints import freeze, set_dropout
 from .code_vocabulary import CodeVocabulary
 from .run_settings import RunSettings
 from .transformer_shim import Layout, TransformerShim
@@ -54,30 +51,20 @@ class CodeShim(TransformerShim):
         self.cfg = {"name": name}
         self._place(*checkpoint)
 
-    def _look_up(self, batches: Sequence[MicroBatch]) -> Sequence[Any]:
-        """Nothing: codes are looked up in each micro-batch, together with what else is known of them."""
-        return [None] * len(batches)
-
-    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool, vectors: Any = None) -> "tuple[Any, Any]":
-        """One micro-batch: the places of its rows among all, and the rows."""
+    def _inputs(self, batches: Sequence[MicroBatch], is_train: bool) -> Iterator[Dict[str, Any]]:
+        """What the encoder is given for each micro-batch: codes, and what else is known of them."""
         import torch
-        from torch.utils.checkpoint import checkpoint
 
-        assert isinstance(batch, PatientBatch) and batch.types is not None
-        arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types, **batch.more}
-        inputs = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
-        picks = torch.from_numpy(batch.picks).to(self.device)
+        for batch in batches:
+            assert isinstance(batch, PatientBatch) and batch.types is not None
+            arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types, **batch.more}
+            yield {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
 
-        def encode(inputs: Any) -> Any:
-            # A prediction between the passes may have switched dropout off; what is computed again must be the same.
-            self._model.train(is_train)
-            with self._autocast():
-                output = self._model(**inputs)
-            rows = output.pooler_output if batch.per_patient else output.last_hidden_state.flatten(0, 1)
-            return rows[picks].float()
-
-        values = checkpoint(encode, inputs, use_reentrant=False) if recompute else encode(inputs)
-        return torch.from_numpy(batch.rows).to(self.device), values
+    def _pick_rows(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
+        """The rows that are used: of patients, or of their codes."""
+        assert isinstance(batch, PatientBatch)
+        rows = output.pooler_output if batch.per_patient else output.last_hidden_state.flatten(0, 1)
+        return rows[picks]
 
     def to_bytes(self) -> bytes:
         """Configuration, vocabulary and safetensors as bytes; of an empty shim, nothing but that it is empty."""
@@ -97,17 +84,6 @@ class CodeShim(TransformerShim):
         return self
 
     def _place(self, model: Any, vocabulary: CodeVocabulary) -> None:
-        """Take encoder and vocabulary, with this run's settings."""
-        set_dropout(model, self.settings.dropout)
-        freeze(model, self.settings.freeze_layers, self.cfg["name"])
+        """Take encoder and vocabulary."""
         self.vocabulary = vocabulary
-        try:
-            self._model = model.to(self._choose_device())
-        except (RuntimeError, AssertionError) as error:
-            raise ClinbertError(
-                f'device = "{self.settings.device}" is not there for torch: give "cpu" or "auto"'
-            ) from error
-        self._grad_scaler = PyTorchGradScaler(
-            enabled=self.settings.mixed_precision == "fp16" and self.device.type == "cuda"
-        )
-        self._grad_scaler.to_(self.device)
+        self._take(model)

@@ -149,10 +149,10 @@ class TransformerShim(PyTorchShim):
             else:
                 rows = torch.zeros(n_rows, self.width, device=self.device)
                 if batches:
-                    vectors = self._look_up(batches) if is_train else [None] * len(batches)
-                    ran = [self._run(batch, is_train, recompute, each) for batch, each in zip(batches, vectors)]
-                    places, values = zip(*ran)
-                    rows = rows.index_add(0, torch.cat(places), torch.cat(values))
+                    inputs = self._inputs(batches, is_train)
+                    values = [self._run(batch, each, is_train, recompute) for batch, each in zip(batches, inputs)]
+                    places = torch.from_numpy(np.concatenate([batch.rows for batch in batches])).to(self.device)
+                    rows = rows.index_add(0, places, torch.cat(values))
 
         def backprop(d_rows: Floats2d) -> None:
             if rows.requires_grad:
@@ -168,46 +168,52 @@ class TransformerShim(PyTorchShim):
             for batch, output in zip(batches, outputs):
                 yield self._pick(output, batch, batch.picks) * batch.weights[:, None]
         else:
-            for batch in batches:
-                yield self._run(batch, False, False)[1].numpy()
+            for batch, inputs in zip(batches, self._inputs(batches, False)):
+                yield self._run(batch, inputs, False, False).numpy()
 
     def _pick(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
         """The rows that are used; a pooler gives one for each sequence, that of its first place."""
         return output[picks // batch.ids.shape[1]] if self.pooled else output.reshape(-1, self.width)[picks]
 
-    def _look_up(self, batches: Sequence[MicroBatch]) -> Sequence[Any]:
-        """The vectors of all wordpieces at once: each lookup has a gradient as large as the vocabulary."""
+    def _inputs(self, batches: Sequence[MicroBatch], is_train: bool) -> Iterator[dict[str, Any]]:
+        """What the encoder is given for each micro-batch.
+
+        At training the wordpieces of all are looked up at once: each lookup's gradient is as large as the vocabulary.
+        """
         import torch
 
         ids = [torch.from_numpy(batch.ids).to(self.device) for batch in batches]
-        vectors = self._model.get_input_embeddings()(torch.cat([each.flatten() for each in ids]))
-        return [part.view(*each.shape, -1) for part, each in zip(vectors.split([e.numel() for e in ids]), ids)]
+        if is_train:
+            vectors = self._model.get_input_embeddings()(torch.cat([each.flatten() for each in ids]))
+            parts = vectors.split([each.numel() for each in ids])
+            read = [{"inputs_embeds": part.view(*each.shape, -1)} for part, each in zip(parts, ids)]
+        else:
+            read = [{"input_ids": each} for each in ids]
+        for batch, inputs in zip(batches, read):
+            inputs["attention_mask"] = torch.from_numpy(batch.mask).to(self.device)
+            if batch.types is not None:
+                inputs["token_type_ids"] = torch.from_numpy(batch.types).to(self.device)
+            yield inputs
 
-    def _run(self, batch: MicroBatch, is_train: bool, recompute: bool, vectors: Any = None) -> tuple[Any, Any]:
-        """One micro-batch in torch: the places of its rows among all, and the rows.
-
-        vectors (Optional[Tensor]): those of its wordpieces where they have been looked up.
-        """
+    def _run(self, batch: MicroBatch, inputs: dict[str, Any], is_train: bool, recompute: bool) -> Any:
+        """The rows of one micro-batch in torch."""
         import torch
         from torch.utils.checkpoint import checkpoint
 
-        def to_torch(array: Any) -> Any:
-            return torch.from_numpy(array).to(self.device)
+        picks, weights = (torch.from_numpy(array).to(self.device) for array in (batch.picks, batch.weights))
 
-        mask, picks, weights = (to_torch(a) for a in (batch.mask, batch.picks, batch.weights))
-        types = {} if batch.types is None else {"token_type_ids": to_torch(batch.types)}
-        read = {"input_ids": to_torch(batch.ids)} if vectors is None else {"inputs_embeds": vectors}
-
-        def encode(mask: Any, **read: Any) -> Any:
+        def encode(inputs: dict[str, Any]) -> Any:
             # A prediction between the passes may have switched dropout off; what is computed again must be the same.
             self._model.train(is_train)
             with self._autocast():
-                output = self._model(attention_mask=mask, **read, **types)
-            output = output.pooler_output if self.pooled else output.last_hidden_state
-            return self._pick(output, batch, picks).float() * weights[:, None]
+                output = self._model(**inputs)
+            return self._pick_rows(output, batch, picks).float() * weights[:, None]
 
-        values = checkpoint(encode, mask, use_reentrant=False, **read) if recompute else encode(mask, **read)
-        return to_torch(batch.rows), values
+        return checkpoint(encode, inputs, use_reentrant=False) if recompute else encode(inputs)
+
+    def _pick_rows(self, output: Any, batch: MicroBatch, picks: Any) -> Any:
+        """The rows that are used of what torch's encoder returns."""
+        return self._pick(output.pooler_output if self.pooled else output.last_hidden_state, batch, picks)
 
     def _engine(self) -> OpenVinoEncoder:
         """The compiled form of the weights as they are now."""
@@ -372,10 +378,14 @@ class TransformerShim(PyTorchShim):
 
     def _settle(self, model: Any, tokenizer: Any) -> None:
         """Take model and tokenizer, with this run's settings."""
-        set_dropout(model, self.settings.dropout)
-        freeze(model, self.settings.freeze_layers, self.cfg["name"])
         self.pieces = Wordpieces(tokenizer)
         self._forget()
+        self._take(model)
+
+    def _take(self, model: Any) -> None:
+        """Take a model, with this run's settings."""
+        set_dropout(model, self.settings.dropout)
+        freeze(model, self.settings.freeze_layers, self.cfg["name"])
         try:
             self._model = model.to(self._choose_device())
         except (RuntimeError, AssertionError) as error:

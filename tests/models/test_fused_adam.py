@@ -1,5 +1,7 @@
 """AdamW of PyTorch on the state of Thinc's optimizer."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def test_without_clipping_the_steps_are_those_of_thinc(seed, steps, decay, betas
     path = [run(make_adam(L2=0.0, **settings), thinc_step, seed, number) for number in range(steps + 1)]
     for key, value in run(make_adam(L2=decay, **settings), fused_step, seed, steps).items():
         expected = path[0][key]
-        for before, after in zip(path, path[1:]):
+        for before, after in pairwise(path):
             expected = (1 - RATE * decay) * expected + after[key] - before[key]
         # Weights are below 8, where float32 rounds by 2.4e-7; a step and its decay round twice, here and there.
         np.testing.assert_allclose(value, expected, rtol=0, atol=1e-6 * steps)
