@@ -16,17 +16,15 @@ from pathlib import Path
 
 def convert(source: str, out: str) -> None:
     """Convert, and print seconds and peak memory in MB."""
-    import spacy
 
-    from spacy_clinbert.components.tokenizer import create_clinical_tokenizer
+    from spacy_clinbert.components.tokenizer import tokenizer_of
     from spacy_clinbert.corpora.catalogue import find_format
     from spacy_clinbert.corpora.convert import Conversion
     from spacy_clinbert.corpora.convert import convert as convert_corpus
 
-    nlp = spacy.blank("en")
-    nlp.tokenizer = create_clinical_tokenizer()(nlp)
+    tokenizer = tokenizer_of("en")
     began = time.perf_counter()
-    convert_corpus(Conversion(find_format("i2b2_2010"), Path(source)), Path(out), nlp)
+    convert_corpus(Conversion(find_format("i2b2_2010"), Path(source)), Path(out), tokenizer)
     seconds = time.perf_counter() - began
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

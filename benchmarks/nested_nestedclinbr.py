@@ -60,7 +60,7 @@ def read(limit: int) -> list[Doc]:
     nlp = spacy.blank("pt", config={"nlp": {"tokenizer": {"@tokenizers": "spacy_clinbert.ClinicalTokenizer.v1"}}})
     entries = sorted(form.entries(SHARED / "data" / "pt" / "nestedclinbr" / "train"), key=lambda entry: entry.id)
     random.Random(0).shuffle(entries)
-    return [make_doc(entry.load(), nlp, form)[0] for entry in entries[: limit or None]]
+    return [make_doc(entry.load(), nlp.tokenizer, form)[0] for entry in entries[: limit or None]]
 
 
 def batches(examples: Sequence[Example], epoch: int) -> Iterator[list[Example]]:

@@ -46,7 +46,7 @@ def make_examples(nlp: Language, records: Sequence[Record], carry: Sequence[str]
     """Bare and gold Docs; what is to be carried is copied to the bare ones, as `spacy_clinbert.Corpus.v1` does."""
     examples = []
     for record in records:
-        gold, _ = make_doc(record, nlp, FORMAT)
+        gold, _ = make_doc(record, nlp.tokenizer, FORMAT)
         bare = nlp.make_doc(record.text)
         for what in carry:
             carry_over(gold, bare, what, record.id)

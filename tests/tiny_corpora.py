@@ -23,7 +23,7 @@ def annotate(name: str, text: str, *mentions: tuple[str, str]) -> Record:
 def write_corpus(path: Path, records: Iterable[Record], form: str = "i2b2_2010") -> Path:
     """Write a DocBin of records, cut by spaCy's English tokenizer."""
     nlp = spacy.blank("en")
-    docs = [make_doc(record, nlp, find_format(form))[0] for record in records]
+    docs = [make_doc(record, nlp.tokenizer, find_format(form))[0] for record in records]
     path.parent.mkdir(parents=True, exist_ok=True)
     DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True, docs=docs).to_disk(path)
     return path

@@ -55,10 +55,9 @@ def convert(
 
     Example: clinbert convert i2b2_2010 assets/i2b2_2010 corpora/i2b2_2010
     """
-    import spacy
     from wasabi import table
 
-    from ..components.tokenizer import create_clinical_tokenizer
+    from ..components.tokenizer import tokenizer_of
     from ..corpora.catalogue import find_format
     from ..corpora.convert import REJECTED, REPORT, Conversion
     from ..corpora.convert import convert as convert_corpus
@@ -67,12 +66,11 @@ def convert(
         raise ClinbertError("--tokens paper goes with --format iob only: a DocBin holds the text as it is")
     found = find_format(form)
     try:
-        nlp = spacy.blank(lang or found.lang)
+        tokenizer = tokenizer_of(lang or found.lang, found.fine)
     except ImportError:
         raise ClinbertError(f"spaCy knows no language {lang!r}: give a code such as en or pt") from None
-    nlp.tokenizer = create_clinical_tokenizer(found.fine)(nlp)
     files = tokens.value if output is Output.iob else ""
-    report = convert_corpus(Conversion(found, source, seed, split.value, layer, keep_going, files), out, nlp)
+    report = convert_corpus(Conversion(found, source, seed, split.value, layer, keep_going, files), out, tokenizer)
     counted = "mentions" if any(counts.mentions for counts in report.splits.values()) else "categories"
     header = ("split", "documents", "sentences", counted, "not placed")
     rows = [

@@ -3,14 +3,15 @@
 import re
 import warnings
 from types import SimpleNamespace
-from typing import Callable, List, Union
+from typing import Any, Callable, List, Union
 
 import numpy
 from spacy.attrs import NORM, ORTH, SPACY
-from spacy.language import Language
+from spacy.language import Language, create_tokenizer
 from spacy.tokenizer import Tokenizer
 from spacy.tokens import Doc
-from spacy.util import registry
+from spacy.util import get_lang_class, registry
+from spacy.vocab import create_vocab
 
 from ..rules import find_placeholders
 
@@ -69,11 +70,11 @@ def create_clinical_tokenizer(fine: bool = False) -> Callable[[Language], Clinic
         `combined_rule_tokenizer` (Neumann et al. 2019) and the tokenizer exceptions of the pipeline's language.
     """
 
-    def make_tokenizer(nlp: Language) -> ClinicalTokenizer:
+    def make_tokenizer(nlp: Any) -> ClinicalTokenizer:
         from scispacy.custom_tokenizer import combined_rule_tokenizer
 
         # scispaCy reads `nlp.tokenizer`, which a pipeline under construction does not have yet.
-        default = registry.tokenizers.get("spacy.Tokenizer.v1")()(nlp)
+        default = create_tokenizer()(nlp)
         with warnings.catch_warnings():
             # Python warns of a character class in scispaCy's infixes, which a user can do nothing about.
             warnings.simplefilter("ignore", FutureWarning)
@@ -91,3 +92,15 @@ def create_clinical_tokenizer(fine: bool = False) -> Callable[[Language], Clinic
         )
 
     return make_tokenizer
+
+
+def tokenizer_of(lang: str, fine: bool = False) -> ClinicalTokenizer:
+    """The clinical tokenizer of a language without a pipeline, for which spaCy imports every component installed.
+
+    lang (str): A language code, such as en or pt.
+    fine (bool): As in `create_clinical_tokenizer`.
+    RETURNS (ClinicalTokenizer): The tokenizer, with a vocabulary of its own.
+    RAISES (ImportError): If spaCy knows no such language.
+    """
+    defaults = get_lang_class(lang).Defaults
+    return create_clinical_tokenizer(fine)(SimpleNamespace(vocab=create_vocab(lang, defaults), Defaults=defaults))

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
-from spacy.language import Language
+from spacy.tokens import Doc
 from tqdm import tqdm
 
 from ..errors import ClinbertError
@@ -98,12 +98,12 @@ class Report:
     warnings: List[str] = field(default_factory=list)
 
 
-def convert(job: Conversion, out: Path, nlp: Language) -> Report:
+def convert(job: Conversion, out: Path, tokenizer: Callable[[str], Doc]) -> Report:
     """Write one file a split, `labels.json`, `report.json` and `convert.rejected.jsonl`; memory stays bounded.
 
     job (Conversion): what to convert.
     out (Path): output folder; an earlier conversion there is replaced.
-    nlp (Language): pipeline whose tokenizer cuts the texts.
+    tokenizer (Callable[[str], Doc]): cuts the texts.
     RETURNS (Report): what was written.
     RAISES (ClinbertError): if the corpus is empty, a document unreadable or no mention of the layer; nothing is
         written.
@@ -118,7 +118,10 @@ def convert(job: Conversion, out: Path, nlp: Language) -> Report:
             report.rejected[kind] = report.rejected.get(kind, 0) + 1
             rejected.write(json.dumps({"kind": kind, **rejection._asdict()}) + "\n")
 
-        with TagFiles(folder, job.form, nlp, job.tokens) if job.tokens else DocBins(folder, job.form, nlp) as sink:
+        sink: DocBins | TagFiles = DocBins(folder, job.form, tokenizer)
+        if job.tokens:
+            sink = TagFiles(folder, job.form, tokenizer, job.tokens)
+        with sink:
             for item in read(job, division):
                 if isinstance(item, Rejected):
                     reject(item.kind, item.rejection)

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Dict, FrozenSet, List, Tuple
+from typing import Callable, Dict, FrozenSet, List, Tuple
 
-from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.util import filter_spans
 
@@ -15,7 +14,7 @@ from .records import Mention, Record, Rejection
 GOLD = "clinbert_gold"
 
 
-def make_doc(record: Record, nlp: Language, form: Format) -> Tuple[Doc, List[Rejection]]:
+def make_doc(record: Record, tokenizer: Callable[[str], Doc], form: Format) -> Tuple[Doc, List[Rejection]]:
     """Make the Doc of a record.
 
     `doc.ents` holds the mentions that are unbroken, fall on token bounds and overlap no longer one;
@@ -27,12 +26,12 @@ def make_doc(record: Record, nlp: Language, form: Format) -> Tuple[Doc, List[Rej
     `(head, tail, label)` with indices into the mentions.
 
     record (Record): the record.
-    nlp (Language): pipeline whose tokenizer cuts the text.
+    tokenizer (Callable[[str], Doc]): cuts the text; a pipeline's own, since `nlp.make_doc` refuses more than a million
+        characters, for the sake of components that do not run here.
     form (Format): the record's form.
     RETURNS (Tuple[Doc, List[Rejection]]): the Doc, and each mention that is not in `doc.ents`.
     """
-    # `nlp.make_doc` refuses more than a million characters, for the sake of components that do not run here.
-    doc = nlp.tokenizer(record.text)
+    doc = tokenizer(record.text)
     placed: List[Tuple[Span, Mention]] = []
     rejected: List[Rejection] = []
     for mention in record.mentions:

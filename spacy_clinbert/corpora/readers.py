@@ -43,7 +43,7 @@ def _reader(name: str, form_name: str) -> Callable[..., Reader]:
             for item in read(job, divide(job.form.entries(path), job.split, seed), {split}):
                 if not isinstance(item, Rejected):
                     empty = False
-                    doc, _ = make_doc(item[1], nlp, job.form)
+                    doc, _ = make_doc(item[1], nlp.tokenizer, job.form)
                     yield Example(nlp.make_doc(item[1].text), doc)
             if empty:
                 raise ClinbertError(

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, Iterator, List, TextIO, Tuple
+from typing import Callable, Dict, Iterator, List, TextIO, Tuple
 
-from spacy.language import Language
+from spacy.tokens import Doc
 
 from ..errors import ClinbertError
 from .docbin import DocBinWriter
@@ -19,12 +19,12 @@ from .records import Record, Rejection
 class DocBins(ExitStack):
     """Write `train.spacy`, `dev.spacy`, `test.spacy`.
 
-    folder (Path): an existing folder; form (Format): the form; nlp (Language): pipeline whose tokenizer cuts the texts.
+    folder (Path): an existing folder; form (Format): the form; tokenizer (Callable[[str], Doc]): cuts the texts.
     """
 
-    def __init__(self, folder: Path, form: Format, nlp: Language) -> None:
+    def __init__(self, folder: Path, form: Format, tokenizer: Callable[[str], Doc]) -> None:
         super().__init__()
-        self.folder, self.form, self.nlp = folder, form, nlp
+        self.folder, self.form, self.tokenizer = folder, form, tokenizer
         self.writers: Dict[str, DocBinWriter] = {}
 
     def add(self, split: str, record: Record) -> List[Rejection]:
@@ -35,7 +35,7 @@ class DocBins(ExitStack):
         """
         if split not in self.writers:
             self.writers[split] = self.enter_context(DocBinWriter(self.folder / f"{split}.spacy"))
-        doc, rejected = make_doc(record, self.nlp, self.form)
+        doc, rejected = make_doc(record, self.tokenizer, self.form)
         self.writers[split].add(doc)
         return rejected
 
@@ -43,14 +43,14 @@ class DocBins(ExitStack):
 class TagFiles(ExitStack):
     """Write `train.iob`, `dev.iob`, `test.iob`: a token and its IOB2 tag a line, a blank line between sentences.
 
-    folder (Path): an existing folder; form (Format): the form; nlp (Language): pipeline whose tokenizer cuts the texts.
+    folder (Path): an existing folder; form (Format): the form; tokenizer (Callable[[str], Doc]): cuts the texts.
     tokens (str): "pipeline" for its tokens, the tag behind a tab (a token may hold blanks); "paper" for the lines that
         ClinicalBERT's converters wrote, the tag behind a blank (a tab where the form's labels hold blanks).
     """
 
-    def __init__(self, folder: Path, form: Format, nlp: Language, tokens: str) -> None:
+    def __init__(self, folder: Path, form: Format, tokenizer: Callable[[str], Doc], tokens: str) -> None:
         super().__init__()
-        self.folder, self.form, self.nlp, self.tokens = folder, form, nlp, tokens
+        self.folder, self.form, self.tokenizer, self.tokens = folder, form, tokenizer, tokens
         self.files: Dict[str, TextIO] = {}
 
     def add(self, split: str, record: Record) -> List[Rejection]:
@@ -75,7 +75,7 @@ class TagFiles(ExitStack):
             if record.heading:
                 sentences.insert(0, [f"{word} O" for word in record.heading.split()])
         else:
-            doc, rejected = make_doc(record, self.nlp, self.form)
+            doc, rejected = make_doc(record, self.tokenizer, self.form)
             tags = {token.idx: token.ent_iob_ + (f"-{token.ent_type_}" if token.ent_type_ else "") for token in doc}
             words = [(token.idx, token.idx + len(token)) for token in doc if not token.is_space]
             for line in _lines(record.text, words):

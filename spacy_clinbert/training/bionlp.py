@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, List, NamedTuple
 
-import spacy
 from spacy.util import load_config
 
-from ..components.tokenizer import create_clinical_tokenizer
+from ..components.tokenizer import tokenizer_of
 from ..corpora.catalogue import find_format
 from ..corpora.convert import Conversion, convert
 from ..corpora.folders import visible
@@ -80,9 +79,8 @@ def run_all(
 
 
 def _run_one(source: Path, folder: Path, config: Path, overrides: Mapping[str, Any], gpu_id: int) -> Run:
-    nlp = spacy.blank(load_config(config)["nlp"]["lang"])
-    nlp.tokenizer = create_clinical_tokenizer()(nlp)
-    report = convert(Conversion(find_format("conll"), source, split="shipped"), folder / "corpus", nlp)
+    tokenizer = tokenizer_of(load_config(config)["nlp"]["lang"])
+    report = convert(Conversion(find_format("conll"), source, split="shipped"), folder / "corpus", tokenizer)
     missing = [split for split in SPLITS if split not in report.splits]
     if missing:
         raise ClinbertError(f"{source} holds no {' and no '.join(missing)} sentences: fetch it again from {REPOSITORY}")

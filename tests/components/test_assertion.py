@@ -48,7 +48,7 @@ def make_pipeline(tok2vec, ent_labels=None, **model):
 
 def make_example(nlp, record, carry=True):
     """A gold Doc and the bare one, to which the reader with `carry = ["ents"]` has copied the entities."""
-    gold, _ = make_doc(record, nlp, FORMAT)
+    gold, _ = make_doc(record, nlp.tokenizer, FORMAT)
     bare = nlp.make_doc(record.text)
     if carry:
         bare.ents = [Span(bare, ent.start, ent.end, label=ent.label_) for ent in gold.ents]

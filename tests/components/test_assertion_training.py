@@ -20,7 +20,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "assertion.cfg"
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     nlp = spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "spacy_clinbert.ClinicalTokenizer.v1"}}})
-    docs = [make_doc(make_record(number, 0)[1], nlp, FORMAT)[0] for number in range(1, 5)]
+    docs = [make_doc(make_record(number, 0)[1], nlp.tokenizer, FORMAT)[0] for number in range(1, 5)]
     path = tmp_path_factory.mktemp("corpus") / "train.spacy"
     DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True, docs=docs).to_disk(path)
     return path

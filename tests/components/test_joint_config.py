@@ -32,7 +32,7 @@ def corpus(tmp_path_factory):
         "labels": (labelled.FORMAT, [make_label(number, 0)[1] for number in range(1, 16)]),
     }
     for name, (form, found) in records.items():
-        docs = [make_doc(record, nlp, form)[0] for record in found]
+        docs = [make_doc(record, nlp.tokenizer, form)[0] for record in found]
         DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True, docs=docs).to_disk(folder / f"{name}.spacy")
     return folder
 

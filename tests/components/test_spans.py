@@ -57,7 +57,7 @@ def found(doc: Doc) -> list[tuple[str, str]]:
 
 
 def corpus(nlp: Language, first: int, last: int) -> list[Example]:
-    docs = [make_doc(make_record(number, 0).record, nlp, FORMAT)[0] for number in range(first, last)]
+    docs = [make_doc(make_record(number, 0).record, nlp.tokenizer, FORMAT)[0] for number in range(first, last)]
     return [Example(nlp.make_doc(doc.text), doc) for doc in docs]
 
 
@@ -311,12 +311,12 @@ def test_a_mention_is_one_of_each_layer_that_holds_its_label() -> None:
 def test_what_is_learned_of_a_corpus_of_one_layer_is_what_is_scored() -> None:
     nlp = blank(gold_key=None)
     record = make_record(2, 0).record
-    doc, _ = make_doc(layer_of(record, "Disorders", FORMAT.layers["Disorders"]), nlp, FORMAT)
+    doc, _ = make_doc(layer_of(record, "Disorders", FORMAT.layers["Disorders"]), nlp.tokenizer, FORMAT)
     learned = {(span.start_char, span.end_char, span.label_) for span in gold_spans(doc, None) or ()}
     scored = {(*one.fragments[0], one.label) for one in gold_mentions(doc, None) or () if len(one.fragments) == 1}
     assert learned and learned <= scored and {label for *_, label in learned} == {"Disorders"}
     # The same as of the whole corpus.
-    whole, _ = make_doc(record, nlp, FORMAT)
+    whole, _ = make_doc(record, nlp.tokenizer, FORMAT)
     assert learned == {(span.start_char, span.end_char, span.label_) for span in whole.spans["Disorders"]}
 
 

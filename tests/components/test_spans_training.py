@@ -24,7 +24,7 @@ def nlp():
 
 
 def write(nlp, records, path):
-    docs = [make_doc(record, nlp, FORMAT)[0] for record in records]
+    docs = [make_doc(record, nlp.tokenizer, FORMAT)[0] for record in records]
     DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True, docs=docs).to_disk(path)
     return path
 

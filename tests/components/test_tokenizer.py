@@ -3,6 +3,8 @@
 import gzip
 import json
 import pickle
+import subprocess
+import sys
 
 import pytest
 import spacy
@@ -11,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scispacy.custom_tokenizer import combined_rule_tokenizer
 
-from spacy_clinbert.components.tokenizer import create_clinical_tokenizer
+from spacy_clinbert.components.tokenizer import create_clinical_tokenizer, tokenizer_of
 from spacy_clinbert.rules import find_placeholders
 
 CONFIG = {"nlp": {"tokenizer": {"@tokenizers": "spacy_clinbert.ClinicalTokenizer.v1"}}}
@@ -133,3 +135,21 @@ def test_real_notes_keep_their_text_and_scispacys_tokens(shared):
         assert doc.text == text
         if not find_placeholders(text):
             assert [token.text for token in doc] == words(text, SCISPACY)
+
+
+@pytest.mark.parametrize("lang", ["en", "pt"])
+@pytest.mark.parametrize("fine", [False, True])
+def test_without_a_pipeline_it_is_the_same(lang, fine):
+    alone, of_pipeline = tokenizer_of(lang, fine), create_clinical_tokenizer(fine)(spacy.blank(lang))
+    for text in (NOTE, "Dr. J. can't go, e.g. d'água; 10mg/kg p/ 03/04/2101"):
+        found = [[(t.text, t.whitespace_, t.norm_, t.lex.prefix_) for t in one(text)] for one in (alone, of_pipeline)]
+        assert found[0] == found[1]
+
+
+def test_without_a_pipeline_no_other_package_is_imported():
+    code = (
+        "import sys; from spacy_clinbert.components.tokenizer import tokenizer_of; tokenizer_of('en');"
+        "print([name for name in ('transformers', 'spacy_transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

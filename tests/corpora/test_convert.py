@@ -21,7 +21,7 @@ FORMAT = find_format("i2b2_2010")
 
 
 def run(source: Path, out: Path, **options: Any) -> Report:
-    return convert(Conversion(FORMAT, source, **options), out, NLP)
+    return convert(Conversion(FORMAT, source, **options), out, NLP.tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_mentions_are_placed_and_the_rest_is_reported() -> None:
         Mention(((27, 32),), "treatment", "line 6"),
     )
     record = Record("r1", text, mentions, (Relation(5, 0, "TrAP"),), 1, "r1.con")
-    doc, rejected = make_doc(record, NLP, FORMAT)
+    doc, rejected = make_doc(record, NLP.tokenizer, FORMAT)
     assert doc.text == text
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Chest pain", "problem"), ("Lasix", "treatment")]
     assert [span.text for span in doc.spans["clinbert_gold"]] == ["Chest pain", "pain", "Chest pain", "Lasix"]
@@ -215,5 +215,5 @@ def test_a_layer_that_no_mention_is_of_is_an_error(tmp_path: Path) -> None:
 
 def test_a_text_longer_than_spacy_takes_by_default() -> None:
     record = Record("a", "word " * (NLP.max_length // 5 + 1), (Mention(((0, 4),), "test"),))
-    doc, rejected = make_doc(record, NLP, FORMAT)
+    doc, rejected = make_doc(record, NLP.tokenizer, FORMAT)
     assert len(doc.text) > NLP.max_length and len(doc.ents) == 1 and not rejected

@@ -20,7 +20,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_reader_gives_what_convert_writes(corpus: Path, tmp_path: Path) -> None:
     nlp = spacy.blank("en")
-    convert(Conversion(find_format("i2b2_2010"), corpus, seed=3), tmp_path / "out", nlp)
+    convert(Conversion(find_format("i2b2_2010"), corpus, seed=3), tmp_path / "out", nlp.tokenizer)
     make = registry.readers.get("spacy_clinbert.I2b2_2010.v1")
     for split in ("train", "dev", "test"):
         direct = list(make(path=corpus, split=split, seed=3)(nlp))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import spacy
 
-from spacy_clinbert.components.tokenizer import create_clinical_tokenizer
+from spacy_clinbert.components.tokenizer import tokenizer_of
 from spacy_clinbert.corpora import i2b2_2010
 from spacy_clinbert.corpora.catalogue import find_format
 from spacy_clinbert.corpora.convert import Conversion, convert
@@ -12,8 +12,7 @@ from spacy_clinbert.corpora.records import Mention, Record
 from spacy_clinbert.corpora.sinks import TagFiles
 from spacy_clinbert.errors import ClinbertError
 
-NLP = spacy.blank("en")
-NLP.tokenizer = create_clinical_tokenizer()(NLP)
+TOKENIZER = tokenizer_of("en")
 FORMAT = find_format("i2b2_2010")
 TEXT = "Seen by [**Name 3**] today .\n\n BP  low ,\nno fever .\n"
 BP = Mention(((TEXT.index("BP"), TEXT.index("BP") + 7),), "problem")
@@ -33,7 +32,7 @@ def write(source: Path) -> None:
 )
 def test_a_token_and_its_tag_a_line(tokens: str, first: str, second: str, tmp_path: Path) -> None:
     write(tmp_path / "in")
-    convert(Conversion(FORMAT, tmp_path / "in", split="shipped", tokens=tokens), tmp_path / "out", NLP)
+    convert(Conversion(FORMAT, tmp_path / "in", split="shipped", tokens=tokens), tmp_path / "out", TOKENIZER)
     sentences = (tmp_path / "out/train.iob").read_text().split("\n\n")
     assert sentences[:2] == [first, second]
     # A mention over a line end stays one.
@@ -43,7 +42,7 @@ def test_a_token_and_its_tag_a_line(tokens: str, first: str, second: str, tmp_pa
 
 def test_the_papers_split_takes_sentences_out_of_documents(tmp_path: Path) -> None:
     write(tmp_path / "in")
-    report = convert(Conversion(FORMAT, tmp_path / "in", split="paper"), tmp_path / "out", NLP)
+    report = convert(Conversion(FORMAT, tmp_path / "in", split="paper"), tmp_path / "out", TOKENIZER)
     assert {split: counts.documents for split, counts in report.splits.items()} == {"train": 160, "dev": 20}
     assert "dev leaks across documents" in report.dev and "dev leaks across documents" in report.warnings
     rejected = (tmp_path / "out/convert.rejected.jsonl").read_text()
@@ -63,7 +62,7 @@ def test_the_papers_files_exactly(form: str, folder: str, shared: Path, tmp_path
     golden = shared / "golden" / "clinicalbert_bio" / "random" / form
     source = golden / "xml" if (golden / "xml").is_dir() else golden
     job = Conversion(find_format(form), source, split="shipped", tokens="paper")
-    convert(job, tmp_path / "out", NLP)
+    convert(job, tmp_path / "out", TOKENIZER)
     expected = [path.read_text().strip("\n") for path in sorted((golden / folder).glob("*.iob"))]
     assert (tmp_path / "out/train.iob").read_text().strip("\n") == "\n\n".join(expected)
 
@@ -77,7 +76,7 @@ def test_what_the_papers_tags_do_not_hold_is_listed(tmp_path: Path) -> None:
         Mention(((11, 15),), "X", "a part of a token"),
     ]
     for form, held in (("i2b2_2010", {"inside, and later"}), ("brat", {"inside, and later", "a part of a token"})):
-        with TagFiles(tmp_path, find_format(form), NLP, "paper") as files:
+        with TagFiles(tmp_path, find_format(form), TOKENIZER, "paper") as files:
             rejected = files.add("train", replace(record, mentions=tuple(mentions)))
         assert {one.id for one in rejected} == {one.id for one in mentions} - held
         assert {(one.file, one.reason) for one in rejected} == {
@@ -86,12 +85,15 @@ def test_what_the_papers_tags_do_not_hold_is_listed(tmp_path: Path) -> None:
 
 
 def test_a_placeholder_over_a_line_end_stays_on_its_line(tmp_path: Path) -> None:
-    with TagFiles(tmp_path, FORMAT, NLP, "pipeline") as files:
+    with TagFiles(tmp_path, FORMAT, TOKENIZER, "pipeline") as files:
         files.add("train", Record("a", "by [**First Name8\n(NamePattern2) **] now\n"))
     assert (tmp_path / "train.iob").read_text() == "by\tO\n[**First Name8 (NamePattern2) **]\tO\nnow\tO\n\n"
 
 
 @pytest.mark.parametrize("tokens", ["pipeline", "paper"])
 def test_categories_are_no_tags(tokens: str, tmp_path: Path) -> None:
-    with TagFiles(tmp_path, FORMAT, NLP, tokens) as files, pytest.raises(ClinbertError, match="has categories"):
+    with (
+        TagFiles(tmp_path, FORMAT, TOKENIZER, tokens) as files,
+        pytest.raises(ClinbertError, match="has categories"),
+    ):
         files.add("train", Record("a", "BP low", cats={"Asthma": 1.0}))
