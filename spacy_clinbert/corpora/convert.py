@@ -118,10 +118,8 @@ def convert(job: Conversion, out: Path, tokenizer: Callable[[str], Doc]) -> Repo
             report.rejected[kind] = report.rejected.get(kind, 0) + 1
             rejected.write(json.dumps({"kind": kind, **rejection._asdict()}) + "\n")
 
-        sink: DocBins | TagFiles = DocBins(folder, job.form, tokenizer)
-        if job.tokens:
-            sink = TagFiles(folder, job.form, tokenizer, job.tokens)
-        with sink:
+        common = (folder, job.form, tokenizer)
+        with TagFiles(*common, job.tokens) if job.tokens else DocBins(*common) as sink:
             for item in read(job, division):
                 if isinstance(item, Rejected):
                     reject(item.kind, item.rejection)
