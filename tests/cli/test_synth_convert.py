@@ -61,6 +61,7 @@ def test_a_corpus_that_synth_did_not_write_is_not_replaced(form: str, tmp_path: 
         (("synth", "i2b2_1999", "OUT"), "no format 'i2b2_1999': choose one of notes, "),
         (("convert", "i2b2_1999", "OUT", "OUT"), "no format 'i2b2_1999': choose one of "),
         (("convert", "i2b2_2010", "NOWHERE", "OUT"), "no such folder"),
+        (("convert", "i2b2_2010", "NOWHERE", "OUT", "--lang", "klingon"), "spaCy knows no language 'klingon'"),
     ],
 )
 def test_bad_arguments_end_in_one_sentence(arguments: tuple, message: str, tmp_path: Path) -> None:

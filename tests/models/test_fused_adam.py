@@ -47,13 +47,19 @@ def thinc_step(optimizer, parameters):
     steps=st.integers(1, 20),
     decay=st.sampled_from([0.0, 0.01, 0.1]),
     betas=st.sampled_from([(0.9, 0.999), (0.5, 0.9)]),
+    eps=st.sampled_from([1e-8, 1e-2]),
 )
 @hypothesis_settings(max_examples=30)
-def test_without_clipping_the_steps_are_those_of_thinc(seed, steps, decay, betas):
+def test_without_clipping_the_steps_are_those_of_thinc(seed, steps, decay, betas, eps):
     """Thinc decays after its step, PyTorch before; gradients are given, so that no step depends on the decay."""
-    # Too small to count beside any gradient: Thinc adds it before the second moment is corrected, PyTorch after.
-    settings = {"beta1": betas[0], "beta2": betas[1], "eps": 1e-12}
-    path = [run(make_adam(L2=0.0, **settings), thinc_step, seed, number) for number in range(steps + 1)]
+
+    def thinc_step_with_corrected_epsilon(optimizer, parameters):
+        # Thinc adds it before the second moment is corrected, PyTorch after.
+        optimizer.eps = eps * (1 - betas[1] ** (optimizer.nr_update[7, "a"] + 1)) ** 0.5
+        thinc_step(optimizer, parameters)
+
+    settings = {"beta1": betas[0], "beta2": betas[1], "eps": eps}
+    path = [run(make_adam(L2=0.0, **settings), thinc_step_with_corrected_epsilon, seed, n) for n in range(steps + 1)]
     for key, value in run(make_adam(L2=decay, **settings), fused_step, seed, steps).items():
         expected = path[0][key]
         for before, after in pairwise(path):

@@ -1,12 +1,10 @@
 """Notes into segments: what the settings do to a note, and what no setting loses."""
 
-import subprocess
-import sys
-
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imported_modules import imported
 from transformers import AutoTokenizer
 
 from spacy_clinbert.errors import ClinbertError
@@ -174,9 +172,5 @@ def test_a_bad_tokenizer_is_one_sentence(tmp_path, monkeypatch, make, message):
 
 
 def test_a_tokenizer_loads_without_what_models_need(tiny_bert):
-    code = (
-        "import sys; from spacy_clinbert.models.checkpoints import read_tokenizer; read_tokenizer(sys.argv[1]);"
-        "print([name for name in ('spacy', 'sklearn', 'torch._dynamo') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tiny_bert)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    code = "import sys; from spacy_clinbert.models.checkpoints import read_tokenizer; read_tokenizer(sys.argv[1])"
+    assert imported(code, ("spacy", "sklearn", "torch._dynamo"), str(tiny_bert)) == []
